@@ -1,0 +1,3 @@
+from hsae.corpora.document import SHARES, Document, split
+
+__all__ = ["SHARES", "Document", "split"]
