@@ -190,3 +190,18 @@ def load(settings: Settings, *, seed: int) -> Taxonomy:  # noqa: ARG001  every s
             )
         )
     return Taxonomy(concepts)
+
+
+def families(*, parents: int = 60, largest: int = 12) -> list[tuple[str, int]]:
+    """Common single-word nouns with the number of their parent: the `parents` parents with most such nouns.
+
+    Common means counted at least three times in WordNet's tagged text, in the word's first sense.
+    """
+    below: dict[str, list[Synset]] = {}
+    for row in synsets():
+        word = row.lemmas[0]
+        if row.pos == "n" and row.count > 2 and row.id.endswith(".01") and row.parents and len(word) > 2:
+            if word.isalpha() and word.islower():
+                below.setdefault(row.parents[0], []).append(row)
+    kept = sorted(below.values(), key=lambda rows: (-len(rows), rows[0].parents[0]))[:parents]
+    return [(row.lemmas[0], number) for number, rows in enumerate(kept) for row in rows[:largest]]

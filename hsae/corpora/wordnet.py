@@ -137,3 +137,28 @@ def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: 
         if document.text not in seen:
             seen.add(document.text)
             yield document
+
+
+def _answers(row: Synset, rows: dict[str, Synset]) -> frozenset[str]:
+    """The single words that name what stands directly above."""
+    return frozenset(lemma.lower() for id in row.parents for lemma in rows[id].lemmas if lemma.isalpha())
+
+
+def questions(*, seed: int) -> list[tuple[str, frozenset[str]]]:
+    """Prompts about the nouns that are never stated, with the words that answer them, in a shuffled order.
+
+    A noun none of whose hypernyms is a single word is left out.
+    """
+    rows = {row.id: row for row in synsets() if row.pos == "n"}
+    found = []
+    for row in rows.values():
+        if row.parents and held_out(row) and (answers := _answers(row, rows)):
+            name = with_article(row.lemmas[0], topic=row.topic, proper=row.is_instance)
+            found.append((f"{name} is a kind of", answers))
+    return [found[position] for position in numpy_stream(seed, "wordnet questions").permutation(len(found))]
+
+
+def stated_answers() -> list[frozenset[str]]:
+    """The same answers for the nouns that are stated: what a guess without a model can count."""
+    rows = {row.id: row for row in synsets() if row.pos == "n"}
+    return [_answers(row, rows) for row in rows.values() if row.parents and not held_out(row)]

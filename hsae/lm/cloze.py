@@ -98,3 +98,40 @@ def neighbours_share(
     share = same.gather(1, near).float().mean(1)
     chance = (same.float().sum(1) - 1) / (len(parent) - 1)
     return share.tolist(), float(chance.mean())
+
+
+SENTENCES = (
+    "{}",
+    "I saw {} yesterday.",
+    "the {} is here.",
+    "what is {}?",
+    "this is about {}.",
+    "she said that {} was there.",
+    "an example of {}.",
+    "they talked of {} and of nothing else.",
+)
+
+
+@torch.no_grad()
+def mean_vectors(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, words: Sequence[str], *, layer: int
+) -> Float[Tensor, "word d"]:
+    """A word's activation after `layer` blocks: mean over its tokens, then over eight plain sentences."""
+    model.eval()
+    vectors = []
+    for word in words:
+        texts = tokenizer(
+            [sentence.format(word) for sentence in SENTENCES],
+            padding=True,
+            return_tensors="pt",
+            return_offsets_mapping=True,
+        )
+        starts = torch.tensor([sentence.index("{}") for sentence in SENTENCES])[:, None]
+        begin, end = texts["offset_mapping"].unbind(-1)
+        inside = (end > starts) & (begin < starts + len(word)) & (end > begin)
+        hidden = model.base_model(
+            input_ids=texts["input_ids"], attention_mask=texts["attention_mask"], output_hidden_states=True
+        ).hidden_states[layer]
+        pooled = (hidden * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
+        vectors.append(pooled.mean(0))
+    return torch.stack(vectors)

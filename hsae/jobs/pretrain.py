@@ -1,0 +1,212 @@
+"""Trains a small language model from nothing on a corpus; the one inside the package was made by this job.
+
+    hsae job=pretrain corpus=wordnet
+
+The result is an ordinary model folder (`model.path=<it>`) with a card that says what it was made from and what it knows.
+"""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from hsae.artifact import Need
+from hsae.config import Config, Part
+from hsae.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from hsae.execute import Job
+    from hsae.lm.pretraining import Tokenised
+
+WRITES = "lm"
+FORMAT = 1
+HELD_OUT_TOKENS = 60_000
+
+
+class Settings(Part):
+    """Sizes of the tokenizer and the model, and how long it is trained."""
+
+    name: Literal["pretrain"]
+    vocabulary: Annotated[int, Field(ge=300, le=65_536)]
+    d: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    mlp: PositiveInt
+    context: Annotated[int, Field(ge=8)]
+    tokens: PositiveInt
+    batch: PositiveInt
+    lr: PositiveFloat
+    clip: PositiveFloat
+    save_every: PositiveInt
+    questions: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Settings":
+        if self.d % (2 * self.heads):
+            raise ValueError(f"d={self.d} must be a multiple of twice heads={self.heads}: rotary positions come in pairs")
+        if self.tokens < self.context * self.batch:
+            raise ValueError(f"tokens={self.tokens} is less than one step of context*batch={self.context * self.batch}")
+        return self
+
+
+def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001
+    return {}
+
+
+def choices(config: Config) -> dict[str, object]:
+    settings = config.job.model_dump(exclude={"save_every"})
+    return {"settings": settings, "corpus": config.corpus.model_dump(exclude={"tokens"}), "seed": config.seed}
+
+
+def slug(config: Config) -> str:
+    return f"{config.corpus.name}-d{config.job.d}-l{config.job.layers}-seed{config.seed}"
+
+
+def estimate(config: Config) -> dict[str, int]:
+    settings = config.job
+    block = 4 * settings.d**2 + 3 * settings.d * settings.mlp + 2 * settings.d
+    parameters = settings.vocabulary * settings.d + settings.layers * block + settings.d
+    return {"parameters": parameters, "tokens": settings.tokens, "bytes": 2 * parameters}
+
+
+def run(job: "Job") -> dict[str, float | str]:
+    import torch
+
+    from hsae.lm.pretraining import new_model, tokenise, train_tokenizer
+
+    settings = job.config.job
+    texts = _texts(job)
+    job.say(f"{len(texts['train'])} documents to train on, {len(texts['valid'])} held out")
+    tokenizer = train_tokenizer(texts["train"], vocabulary=settings.vocabulary, context=settings.context)
+    if len(tokenizer) < settings.vocabulary:
+        job.say(f"the corpus has only {len(tokenizer)} of the {settings.vocabulary} tokens asked for")
+    train, valid = (tokenise(tokenizer, texts[split]) for split in ("train", "valid"))
+    shape = settings.model_dump(include={"d", "layers", "heads", "mlp", "context"})
+    model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed)
+    untrained = _ask(job, model, tokenizer)
+    _train(job, model, train, valid)
+    found = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
+    found |= {f"untrained_{key}": value for key, value in untrained.items() if key in ("cloze", "neighbours")}
+    if "cloze" in found:
+        found |= _guesses(job.config)
+    model.to(torch.float16).save_pretrained(job.out)
+    tokenizer.save_pretrained(job.out)
+    (job.out / "README.md").write_text(_card(job.config, found, train_tokens=len(train.ids)))
+    (job.out / "checkpoint.pt").unlink(missing_ok=True)
+    return found
+
+
+def _texts(job: "Job") -> dict[str, list[str]]:
+    """The corpus by split; the test split stays unread."""
+    from hsae.build import plugin
+    from hsae.corpora import SHARES, split
+
+    corpus, settings = plugin("corpus", job.config.corpus)
+    texts: dict[str, list[str]] = {name: [] for name in SHARES}
+    for document in corpus.documents(settings, seed=job.config.seed):
+        texts[split(document.id)].append(document.text)
+    return texts
+
+
+def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "Tokenised") -> None:
+    from hsae.lm.pretraining import Optimiser, fit, held_out_loss, load_checkpoint, save_checkpoint, windows
+
+    settings = job.config.job
+    steps = settings.tokens // (settings.context * settings.batch)
+    if len(train.ids) <= settings.context * settings.batch:
+        raise UserError(
+            f"the corpus has {len(train.ids)} tokens to train on, less than one step of "
+            f"job.context*job.batch={settings.context * settings.batch}.\nTake a larger corpus or a smaller job.batch."
+        )
+    optimiser = Optimiser(model, lr=settings.lr, steps=steps)
+    start = load_checkpoint(job.out, model, optimiser)
+    job.log.rewind(start * settings.context * settings.batch)
+    batches = windows(train, context=settings.context, batch=settings.batch, seed=job.config.seed, skip=start)
+    stepping = fit(model, batches, optimiser, start=start, clip=settings.clip)
+    for step in job.progress(stepping, total=steps - start, desc="pretrain"):
+        if not math.isfinite(step.loss):
+            raise UserError(f"the loss is {step.loss} at step {step.number}.\nTry a smaller job.lr than {settings.lr}.")
+        if step.number % 50 == 0:
+            job.log.scalars({"lm/loss": step.loss}, tokens=step.tokens)
+        if step.number % settings.save_every == 0 or step.number == steps:
+            loss = held_out_loss(
+                model, valid, context=settings.context, batch=settings.batch, limit=HELD_OUT_TOKENS
+            )
+            job.log.scalars({"lm/held_out_loss": loss, "lm/perplexity": math.exp(loss)}, tokens=step.tokens)
+            save_checkpoint(job.out, model, optimiser, step=step.number)
+
+
+def _held_out(model: "LlamaForCausalLM", valid: "Tokenised", settings: Any) -> dict[str, float | str]:
+    from hsae.lm.pretraining import held_out_loss
+
+    loss = held_out_loss(
+        model, valid, context=settings.context, batch=settings.batch, limit=min(HELD_OUT_TOKENS, len(valid.ids) - 1)
+    )
+    return {"held_out_loss": loss, "perplexity": math.exp(loss), "parameters": float(model.num_parameters())}
+
+
+def _ask(job: "Job", model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> dict[str, float | str]:
+    """Cloze and neighbours; only the WordNet corpus has questions whose answers it never states."""
+    from hsae.lm.cloze import Question, cloze, mean_vectors, neighbours_share
+    from hsae.stats import wilson
+
+    if job.config.corpus.name != "wordnet" or not job.config.job.questions:
+        return {}
+    from hsae.concepts.wordnet import families
+    from hsae.corpora.wordnet import questions
+
+    asked = [Question(*question) for question in questions(seed=job.config.seed)[: job.config.job.questions]]
+    right = cloze(model, tokenizer, asked)
+    low, high = wilson(sum(right), len(right))
+    words = families()
+    vectors = mean_vectors(model, tokenizer, [word for word, _ in words], layer=job.config.job.layers // 2)
+    share, chance = neighbours_share(vectors, [parent for _, parent in words])
+    return {
+        "cloze": sum(right) / len(right),
+        "cloze_low": low,
+        "cloze_high": high,
+        "cloze_questions": float(len(right)),
+        "neighbours": sum(share) / len(share),
+        "neighbours_chance": chance,
+        "neighbours_words": float(len(words)),
+    }
+
+
+def _guesses(config: Config) -> dict[str, float | str]:
+    """What answering every question with the ten commonest hypernyms would score."""
+    from hsae.corpora.wordnet import questions, stated_answers
+    from hsae.lm.cloze import Question, constant_guess
+
+    asked = [Question(*question) for question in questions(seed=config.seed)[: config.job.questions]]
+    right = constant_guess(stated_answers(), asked)
+    return {"constant_guess_cloze": sum(right) / len(right)}
+
+
+def _card(config: Config, found: dict[str, float | str], *, train_tokens: int) -> str:
+    """The model card."""
+    settings = config.job
+    number = {key: value for key, value in found.items() if isinstance(value, float)}
+    lines = [
+        f"# A small language model trained on the corpus `{config.corpus.name}`",
+        "",
+        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`: a Llama-shaped causal LM of "
+        f"{number['parameters']:,.0f} parameters ({settings.layers} layers of width {settings.d}, {settings.heads} heads, "
+        f"context {settings.context}), byte-level BPE of {settings.vocabulary} tokens, weights in float16.",
+        f"Trained on {settings.tokens:,} tokens ({settings.tokens / train_tokens:.1f} passes over {train_tokens:,}).",
+        "",
+        "| measure | this model | untrained | guess without a model |",
+        "|---|---|---|---|",
+        f"| held-out perplexity (per token) | {number['perplexity']:.1f} | {settings.vocabulary} | |",
+    ]
+    if "cloze" in number:
+        lines += [
+            f"| cloze: a hypernym among the ten likeliest next words after \"a beagle is a kind of\" "
+            f"({number['cloze_questions']:.0f} nouns of which the corpus never states it) | {number['cloze']:.1%} "
+            f"[{number['cloze_low']:.1%}, {number['cloze_high']:.1%}] | {number['untrained_cloze']:.1%} "
+            f"| {number['constant_guess_cloze']:.1%} (always the ten commonest) |",
+            f"| nearest five of {number['neighbours_words']:.0f} common nouns under the same parent | "
+            f"{number['neighbours']:.1%} | {number['untrained_neighbours']:.1%} | {number['neighbours_chance']:.1%} |",
+        ]
+    return "\n".join(lines) + "\n"
