@@ -20,7 +20,7 @@ from hsae.concepts.wordnet_data import data_home, find
 from hsae.config import Part
 from hsae.errors import UserError
 
-TABLE_FORMAT = 1
+TABLE_FORMAT = 2
 
 
 class Settings(Part):
@@ -72,14 +72,20 @@ def _rows(home: Path) -> Iterator[Synset]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that the multilingual extension is absent; we ask for English only
         reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet"), None)
-        for pos in "nvar":
+        for pos, file in {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}.items():
+            with (home / f"corpora/wordnet/data.{file}").open(encoding="utf-8") as data:
+                lines = {line[:8]: line for line in data if line[0] != " "}
             for synset in reader.all_synsets(pos):
-                yield _row(synset)
+                yield _row(synset, lines[f"{synset.offset():08d}"])
 
 
-def _row(synset: Any) -> Synset:
+def _row(synset: Any, line: str) -> Synset:
+    """`line` is the synset's own in WordNet's file: NLTK keeps pointers in sets, whose order changes from run to run."""
     lemmas = synset.lemmas()
-    above, instance_of = synset.hypernyms(), synset.instance_hypernyms()
+    above, instance_of = (
+        sorted(parents, key=lambda parent: line.index(f" {parent.offset():08d} "))
+        for parents in (synset.hypernyms(), synset.instance_hypernyms())
+    )
     return Synset(
         id=f"wn30:{synset.name()}",
         pos="a" if synset.pos() == "s" else synset.pos(),
@@ -158,12 +164,28 @@ def _frequent(rows: dict[str, Synset], n: int) -> set[str]:
     return chosen
 
 
+def _without_instances(rows: dict[str, Synset]) -> dict[str, Synset]:
+    """Neither individuals nor what stands under individuals alone (a few islands stand under the West Indies)."""
+    kept = {id: row for id, row in rows.items() if not row.is_instance}
+    while True:
+        fewer = {
+            id: row._replace(parents=tuple(parent for parent in row.parents if parent in kept))
+            for id, row in kept.items()
+            if not row.parents or any(parent in kept for parent in row.parents)
+        }
+        if len(fewer) == len(kept):
+            return fewer
+        kept = fewer
+
+
 def load(settings: Settings, *, seed: int) -> Taxonomy:  # noqa: ARG001  every source takes the seed
     """The taxonomy of one part of speech.
 
     Raises `UserError` where WordNet is missing or has fewer than `n` concepts: it is never padded.
     """
-    rows = {r.id: r for r in synsets() if r.pos == settings.pos and (settings.instances or not r.is_instance)}
+    rows = {row.id: row for row in synsets() if row.pos == settings.pos}
+    if not settings.instances:
+        rows = _without_instances(rows)
     if settings.n is not None:
         if settings.n > len(rows):
             raise UserError(

@@ -1,0 +1,86 @@
+"""WordNet's nouns arrive whole, in order, and never padded."""
+
+import os
+
+import pytest
+
+from hsae.concepts import wordnet, wordnet_data
+from hsae.errors import UserError
+
+needs_wordnet = pytest.mark.skipif(not wordnet.found(), reason="WordNet is not on this machine: make wordnet")
+
+
+def load(**changed):
+    return wordnet.load(
+        wordnet.Settings(**{"name": "wordnet", "n": None, "pos": "n", "instances": True} | changed), seed=0
+    )
+
+
+@needs_wordnet
+def test_all_noun_synsets_are_there():
+    nouns = load()
+    assert len(nouns) == 82_115
+    assert nouns["wn30:dog.n.01"].lemmas == ("dog", "domestic dog", "Canis familiaris")
+    assert nouns["wn30:dog.n.01"].parents == ("wn30:canine.n.02", "wn30:domestic_animal.n.01")
+    assert [c.id for c in nouns if not c.parents] == ["wn30:entity.n.01"]
+
+
+@needs_wordnet
+def test_verbs_are_a_forest_of_their_own():
+    verbs = load(pos="v", instances=False)
+    assert len(verbs) == 13_767 and all(concept.id.split(".")[-2] == "v" for concept in verbs)
+
+
+@needs_wordnet
+@pytest.mark.parametrize("n", [1, 37, 1000])
+def test_n_concepts_are_exactly_n_the_frequent_ones_and_their_ancestors(n):
+    chosen = load(n=n, instances=False)
+    assert len(chosen) == n
+    if n == 1000:
+        leaves = [concept for row, concept in enumerate(chosen) if not chosen.children[row]]
+        assert sorted(leaf.frequency for leaf in leaves)[len(leaves) // 20] > 20
+
+
+@needs_wordnet
+def test_individuals_can_be_left_out():
+    assert "wn30:einstein.n.01" in load().index
+    assert "wn30:einstein.n.01" not in load(instances=False).index
+
+
+@needs_wordnet
+def test_asking_for_more_than_there_is_is_refused():
+    with pytest.raises(UserError, match=r"concepts\.n=82116: WordNet has 82115 concepts"):
+        load(n=82_116)
+
+
+@needs_wordnet
+def test_families_are_common_words_under_shared_parents():
+    words = wordnet.families()
+    assert len({parent for _, parent in words}) == 60 and len(words) > 400
+    assert all(word.isalpha() and word.islower() for word, _ in words)
+
+
+def test_without_the_data_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(wordnet, "find", lambda: None)
+    with pytest.raises(UserError, match=r"make wordnet[\s\S]*concepts=builtin"):
+        wordnet.fingerprint()
+
+
+def test_debians_files_are_completed_with_the_missing_list(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSAE_DATA", str(tmp_path / "home"))
+    debian = tmp_path / "debian"
+    debian.mkdir()
+    for file in wordnet_data.FILES:
+        (debian / file).write_text(file)
+    monkeypatch.setattr(wordnet_data, "_candidates", lambda: [wordnet_data.data_home() / "nltk_data"])
+    assert wordnet_data.find() is None
+    assert wordnet_data._adopt(debian)
+    home = wordnet_data.find()
+    names = (home / "corpora/wordnet/lexnames").read_text().splitlines()
+    assert len(names) == 45 and names[5] == "05\tnoun.animal\t1" and names[44] == "44\tadj.ppl\t3"
+    assert not wordnet_data._adopt(tmp_path)
+
+
+def test_a_folder_named_by_NLTK_DATA_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("NLTK_DATA", os.pathsep.join([str(tmp_path / "mine"), str(tmp_path)]))
+    assert wordnet_data._candidates()[0] == tmp_path / "mine"
