@@ -1,4 +1,4 @@
-"""Experiments on what language models represent: name concepts, harvest activations, train dictionaries, judge them.
+"""Experiments on what language models represent: concepts, activations, dictionaries, and how to judge them.
 
 One word per thing, in code, configuration and tables alike:
 concept (a meaning, keyed by sense) · context (a text in which a concept occurs, with its span) · corpus ·
@@ -7,3 +7,40 @@ encyclopedia (concept -> statistics and vector) · vector · dictionary (anythin
 latent · code · reconstruction · teacher (read and write vectors, parents) · stage (of refinement) ·
 artifact (a result folder with a manifest).
 """
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+__all__ = ["language_model", "load"]
+
+_HOLDS = {
+    "encyclopedia": "hsae.encyclopedia",
+    "evaluation": "hsae.evaluations",
+    "lm": "hsae.lm",
+    "sae": "hsae.sae",
+    "store": "hsae.activations.store",
+    "teacher": "hsae.geometry",
+}
+"""Kind of artifact -> the module whose `load(folder)` opens it."""
+
+
+def load(folder: str | Path) -> Any:
+    """What a result folder holds: an SAE, an encyclopedia, a store, a teacher, scores, a language model.
+
+    Raises `hsae.errors.UserError` for a folder that is missing, damaged, or not a result of hsae.
+    """
+    from hsae.artifact import read
+    from hsae.errors import UserError
+
+    artifact = read(Path(folder)).verify()
+    if artifact.kind not in _HOLDS:
+        raise UserError(
+            f"{folder} holds {artifact.kind}, which is read as files, not loaded; see its manifest.json."
+        )
+    return import_module(_HOLDS[artifact.kind]).load(artifact.folder)
+
+
+def language_model(path: str = "tiny", *, revision: str | None = None, device: str = "cpu") -> Any:
+    """A language model by directory, hub id, or `tiny`; see `hsae.lm.LM` for `.capture` and `.edited`."""
+    return import_module("hsae.lm").load(path, revision=revision, device=device)

@@ -1,0 +1,24 @@
+"""Language models: load one, capture activations at named sites, edit it inside a `with`.
+
+No other floor knows transformers.
+
+The names below load on first use, so that `hsae.lm.files` stays cheap for those who only need a model's
+facts.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hsae.lm.loading import load
+    from hsae.lm.model import LM
+    from hsae.lm.tokens import Tokens
+
+_HOMES = {"load": "hsae.lm.loading", "LM": "hsae.lm.model", "Tokens": "hsae.lm.tokens"}
+__all__ = ["LM", "Tokens", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"hsae.lm has no {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,29 @@
+"""The one door to Hydra: overrides in; a checked `Config`, plugins and addresses out."""
+
+from hsae.build.addresses import address, job_module, neighbour
+from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, options, settle
+from hsae.build.lines import expand, keys, needs_of, quoted, without
+from hsae.build.mistakes import Mistaken
+from hsae.build.plugins import GROUPS, MANY, plugin, settings
+
+__all__ = [
+    "GROUPS",
+    "MANY",
+    "Mistaken",
+    "address",
+    "compose",
+    "conf_dir",
+    "diagnose",
+    "expand",
+    "from_hydra",
+    "job_module",
+    "keys",
+    "needs_of",
+    "neighbour",
+    "options",
+    "plugin",
+    "quoted",
+    "settings",
+    "settle",
+    "without",
+]

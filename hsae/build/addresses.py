@@ -1,0 +1,64 @@
+"""Config -> address: where a job's artifact lies, and where those lie that it is made from."""
+
+import shlex
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from hsae.artifact import Address, Need, fingerprint, plain
+from hsae.build.compose import compose
+from hsae.build.lines import key, without
+from hsae.config import Config, Part
+
+RUN_ONLY = ("job", "force", "dry_run", "steps")
+"""Keys that say what this run does, not what the artifacts it reads are made of."""
+
+
+def job_module(config: Config) -> ModuleType:
+    """The file in hsae/jobs that the config's job is named after."""
+    return import_module(f"hsae.jobs.{config.job.name}")
+
+
+def address(config: Config) -> Address:
+    """The address of the artifact that this config's job makes, and of all it reads, by composing theirs."""
+    job = job_module(config)
+    inputs = {role: address(neighbour(config, need)) for role, need in job.needs(config).items()}
+    choices = plain(job.choices(config))
+    return Address(
+        job=config.job.name,
+        kind=job.WRITES,
+        format=job.FORMAT,
+        slug=job.slug(config),
+        fingerprint=fingerprint(
+            config.job.name, job.FORMAT, choices, {role: of.fingerprint for role, of in inputs.items()}
+        ),
+        outputs=Path(config.outputs),
+        choices=choices,
+        inputs=inputs,
+        command=command(config),
+    )
+
+
+def neighbour(config: Config, need: Need) -> Config:
+    """The config with which another job would be run to make what this one reads."""
+    replaced = [key(override) for override in need.overrides]
+    kept = without(config.overrides, (*RUN_ONLY, *replaced))
+    overrides = (*kept, *need.overrides, f"job={need.job}")
+    if need.overrides:
+        return compose(overrides)
+    # nothing but the job differs, so Hydra need not be asked again
+    return config.model_copy(
+        update={"job": _default(need.job), "force": False, "dry_run": False, "overrides": overrides}
+    )
+
+
+def command(config: Config) -> str:
+    """What a person types to run this config's job."""
+    said = without(config.overrides, ("force", "dry_run", "steps"))
+    return shlex.join(["hsae", *sorted(said, key=lambda override: key(override) != "job")])
+
+
+@cache
+def _default(job: str) -> Part:
+    return compose((f"job={job}",)).job

@@ -1,0 +1,38 @@
+"""Part of a taxonomy: so many concepts and no more, nothing without what stands above it."""
+
+from collections.abc import Sequence
+
+from hsae.concepts.taxonomy import Taxonomy
+from hsae.errors import UserError
+
+
+def first(taxonomy: Taxonomy, n: int, *, order: Sequence[int], source: str) -> Taxonomy:
+    """Exactly `n` concepts, taken in `order` (rows), each together with all of its ancestors.
+
+    A concept whose ancestors would not fit any more waits. Raises `UserError` where `source` has fewer.
+    """
+    if n > len(taxonomy):
+        raise UserError(
+            f"concepts.n={n}: {source} has {len(taxonomy)} concepts.\n"
+            f"Type concepts.n={len(taxonomy)} or less, or concepts.n=null for all."
+        )
+    chosen: set[str] = set()
+    while len(chosen) < n:  # a second round takes those whose ancestors came in meanwhile
+        for row in order:
+            family = _missing(taxonomy, taxonomy.concepts[row].id, chosen)
+            if len(chosen) + len(family) <= n:
+                chosen |= family
+            if len(chosen) == n:
+                break
+    return taxonomy.keep(chosen)
+
+
+def _missing(taxonomy: Taxonomy, id: str, chosen: set[str]) -> set[str]:
+    """The concept and its ancestors, over all parents, as far as they are not chosen yet."""
+    family: set[str] = set()
+    todo = [id]
+    while todo:
+        if (id := todo.pop()) not in chosen and id not in family:
+            family.add(id)
+            todo.extend(taxonomy[id].parents)
+    return family

@@ -1,0 +1,16 @@
+"""Any data set of the Hugging Face hub, or a local folder of parquet, JSON or text files."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from hsae.corpora.document import Document
+from hsae.corpora.hub import Hub, stream
+
+
+class Settings(Hub):
+    name: Literal["hf"]
+
+
+def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: ARG001  the data set's order is kept
+    """The documents of `hsae.corpora.hub.stream`, with its errors."""
+    return stream(settings)

@@ -1,0 +1,99 @@
+"""Running statistics of many groups at once: counts, means and squared deviations that merge without loss.
+
+Of two sets a and b of one group's vectors, with n = n_a + n_b and delta = mean_b - mean_a (Chan, Golub,
+LeVeque 1979):
+
+    mean = mean_a + delta n_b / n
+    m2   = m2_a + m2_b + delta^2 n_a n_b / n            (sum of squared deviations from the mean, per unit)
+    S    = S_a + S_b + delta delta^T n_a n_b / n        (the same for products of units: the scatter within
+    groups)
+
+All in float64: a stage adds to what earlier stages counted, in any order, and nothing is ever overwritten.
+"""
+
+from typing import NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float64, Int64, Shaped
+from scipy.sparse import csr_matrix
+
+ROLES = ("fit", "tune", "test")
+"""What a context is for, by its template: what is fitted on some templates is tested on others."""
+
+
+@final
+class Moments:
+    """Count [group], mean and m2 [group d] of vectors that were sorted into groups. An empty group has mean
+    0."""
+
+    def __init__(
+        self,
+        count: Int64[np.ndarray, " group"],
+        mean: Float64[np.ndarray, "group d"],
+        m2: Float64[np.ndarray, "group d"],
+    ):
+        self.count, self.mean, self.m2 = count, mean, m2
+
+    @classmethod
+    def of(
+        cls, x: Shaped[np.ndarray, "row d"], group: Int64[np.ndarray, " row"], *, groups: int
+    ) -> "Moments":
+        """The statistics of rows, each of which belongs to one of `groups` groups."""
+        x = x.astype(np.float64)
+        count = np.bincount(group, minlength=groups)
+        members = csr_matrix((np.ones(len(x)), (group, np.arange(len(x)))), shape=(groups, len(x)))
+        mean = members @ x / np.maximum(count, 1)[:, None]
+        return cls(count, mean, members @ (x - mean[group]) ** 2)
+
+    def merge(self, other: "Moments") -> "Moments":
+        """The statistics of both sets of rows together."""
+        n, delta, share = self._step(other)
+        m2 = self.m2 + other.m2 + delta**2 * (self.count * share)[:, None]
+        return Moments(n, self.mean + delta * share[:, None], m2)
+
+    def between(self, other: "Moments") -> Float64[np.ndarray, "d d"]:
+        """What merging adds to the scatter within groups, beyond that of the two sets."""
+        _, delta, share = self._step(other)
+        return (delta * (self.count * share)[:, None]).T @ delta
+
+    def _step(
+        self, other: "Moments"
+    ) -> tuple[Int64[np.ndarray, " group"], Float64[np.ndarray, "group d"], Float64[np.ndarray, " group"]]:
+        n = self.count + other.count
+        return n, other.mean - self.mean, other.count / np.maximum(n, 1)
+
+
+@final
+class Statistics(NamedTuple):
+    """What is kept of a block of concepts at one site."""
+
+    moments: Moments
+    """Groups are concept x role, the role running fastest."""
+    scatter: Float64[np.ndarray, "d d"]
+    """Of the role `fit`, within concepts: sum of (x - its concept's mean)(x - its concept's mean)^T."""
+
+    @classmethod
+    def of(
+        cls,
+        x: Shaped[np.ndarray, "row d"],
+        concept: Int64[np.ndarray, " row"],
+        role: Int64[np.ndarray, " row"],
+        *,
+        concepts: int,
+    ) -> "Statistics":
+        """The statistics of rows, each of one concept and in one role (an index into ROLES)."""
+        moments = Moments.of(x, concept * len(ROLES) + role, groups=concepts * len(ROLES))
+        fit = role == ROLES.index("fit")
+        deviation = x[fit].astype(np.float64) - role_of(moments, "fit").mean[concept[fit]]
+        return cls(moments, deviation.T @ deviation)
+
+    def merge(self, other: "Statistics") -> "Statistics":
+        """The statistics of both sets of rows together."""
+        between = role_of(self.moments, "fit").between(role_of(other.moments, "fit"))
+        return Statistics(self.moments.merge(other.moments), self.scatter + other.scatter + between)
+
+
+def role_of(moments: Moments, role: str) -> Moments:
+    """Of moments by concept x role, those of one role by concept."""
+    every = slice(ROLES.index(role), None, len(ROLES))
+    return Moments(moments.count[every], moments.mean[every], moments.m2[every])

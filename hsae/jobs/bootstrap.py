@@ -1,0 +1,106 @@
+"""Reads every concept in its contexts and keeps the statistics: one stage of the encyclopedia.
+
+hsae job=bootstrap stage=raw
+hsae job=bootstrap stage=templates concepts=wordnet concepts.n=1000
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from hsae import build
+from hsae.artifact import Need
+from hsae.build.contents import contents
+from hsae.config import Config, Part
+from hsae.execute import Job
+from hsae.lm import files
+
+if TYPE_CHECKING:
+    from hsae.encyclopedia import Encyclopedia
+
+WRITES = "encyclopedia"
+FORMAT = 1
+
+
+class Settings(Part):
+    """All choices stand in other groups: concepts, contexts, stage, layers, model."""
+
+    name: Literal["bootstrap"]
+
+
+def needs(config: Config) -> dict[str, Need]:
+    """A stage adds to the statistics of the one that it comes after."""
+    return {"earlier": Need("bootstrap", (f"stage={config.stage.after}",))} if config.stage.after else {}
+
+
+def choices(config: Config) -> dict[str, object]:
+    return {
+        "model": files.fingerprint(config.model.path, config.model.revision),
+        "sites": files.site_choice(config.model, config.layers),
+        "concepts": contents("concepts", config.concepts),
+        "contexts": {config.stage.contexts: config.contexts[config.stage.contexts].model_dump()},
+        "stage": config.stage.name,
+    }
+
+
+def slug(config: Config) -> str:
+    place = files.site_label(config.model, config.layers)
+    return f"{files.short_name(config.model.path)}-{place}-{config.concepts.name}-{config.stage.name}"
+
+
+def estimate(config: Config) -> dict[str, str | int]:
+    facts, concepts = config.model.facts(), getattr(config.concepts, "n", None)
+    if facts is None or concepts is None:
+        return {"concepts": concepts or "all of the source"}
+    widths = facts.d * len(config.layers.resolve(facts.layers))
+    # mean and squared deviations of three roles in float32; the scatter, one for d concepts or more, is less
+    return {"concepts": concepts, "bytes": concepts * widths * 3 * 2 * 4}
+
+
+def run(job: Job) -> dict[str, int | float | str]:
+    from hsae.encyclopedia import Encyclopedia
+    from hsae.encyclopedia.writer import block_size, write
+    from hsae.lm import load
+
+    config = job.config
+    earlier = Encyclopedia(job.inputs["earlier"].folder) if "earlier" in job.inputs else None
+    lm = load(
+        config.model.path,
+        revision=config.model.revision,
+        device=config.hardware.device,
+        dtype=config.hardware.dtype,
+    )
+    source, wanted = build.plugin("concepts", config.concepts)
+    # seed 0 whatever config.seed: runs with different seeds learn from the same encyclopedia
+    taxonomy = earlier.taxonomy if earlier else source.load(wanted, seed=0)
+    maker, settings = build.plugin(
+        "contexts", config.contexts[config.stage.contexts], name=config.stage.contexts
+    )
+    blocks = write(
+        lm,
+        taxonomy,
+        maker.make(taxonomy, settings, seed=0),
+        job.out,
+        sites=config.layers.resolve(lm.layers),
+        batch_tokens=config.hardware.batch_tokens,
+        stage=config.stage.name,
+        earlier=earlier,
+    )
+    for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
+        pass
+    made = Encyclopedia(job.out)
+    if too_long := made.stages[-1]["too_long"]:
+        concept, template = too_long[0]
+        job.say(f"{len(too_long)} contexts do not fit into the model, such as {template} of {concept}")
+        job.log.table("contexts that do not fit", ["concept", "template"], too_long)
+    return _headline(made)
+
+
+def _headline(encyclopedia: "Encyclopedia") -> dict[str, int | float | str]:
+    site = encyclopedia.sites[-1]
+    error = encyclopedia.relative_error(site).nan_to_num(nan=float("inf")).median()
+    contexts = sum(stage["contexts"] for stage in encyclopedia.stages)
+    return {
+        "concepts": len(encyclopedia.taxonomy),
+        "contexts": contexts,
+        # of the concept in the middle, at the last site; unknown while most have a single context to fit by
+        "median_relative_error": round(float(error), 4) if error < float("inf") else "unknown",
+    }

@@ -1,0 +1,180 @@
+"""Judges an SAE beside dictionaries that nobody trained: every question, every dictionary, one table.
+
+    hsae job=evaluate sae=topk evaluations=[reconstruction,splice,recovery]
+
+The test split of the store and the test templates of the contexts are read here and nowhere else.
+"""
+
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from hsae import build
+from hsae.artifact import Need
+from hsae.config import Config, Part
+from hsae.errors import UserError
+from hsae.execute import Job
+from hsae.lm import files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hsae.activations.store import Store
+    from hsae.dictionary import Dictionary
+    from hsae.evaluations.findings import Findings
+    from hsae.evaluations.subject import Subject
+    from hsae.sae import SAE
+
+WRITES = "evaluation"
+FORMAT = 1
+
+STUDIED, NULLS = "sae", ("untrained", "random")
+HEADLINES = ("explained_variance", "l0", "ce_recovered", "recovery_word", "recovery_kind")
+
+
+class Settings(Part):
+    """How sure a verdict has to be, and what baselines are fitted on; the questions have settings of their own."""
+
+    name: Literal["evaluate"]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    """Chance of even one false claim among all of the evaluation."""
+    fit_rows: PositiveInt
+    """Rows of the train split, at most, that PCA, means and gains are fitted on."""
+
+
+def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the same keys name the inputs
+    """The SAE, and the store it was trained on, for the rows that it never saw."""
+    return {"sae": Need("train_sae"), "store": Need("extract")}
+
+
+def choices(config: Config) -> dict[str, object]:
+    maker = config.stage.contexts
+    return {
+        **config.job.model_dump(),
+        "model": files.fingerprint(config.model.path, config.model.revision),
+        "evaluations": {name: part.model_dump() for name, part in config.evaluations.items()},
+        "concepts": config.concepts.model_dump(),
+        "contexts": {maker: config.contexts[maker].model_dump()},
+        "seed": config.seed,
+    }
+
+
+def slug(config: Config) -> str:
+    place = files.site_label(config.model, config.layers)
+    of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
+    return f"{files.short_name(config.model.path)}-{place}-{of}"
+
+
+def estimate(config: Config) -> dict[str, str | int]:
+    from hsae.corpora import SHARES
+
+    tokens = getattr(config.corpus, "tokens", None)
+    return {
+        "questions": ", ".join(config.evaluations),
+        "claims": _claims(config),
+        "held-out tokens": int(tokens * SHARES["test"]) if tokens else "a twentieth of the corpus",
+    }
+
+
+def run(job: Job) -> dict[str, float | str]:
+    from hsae.evaluations.findings import SCORES, Findings, load
+
+    if not job.config.evaluations:
+        raise UserError("no question is asked of the SAE.\nType evaluations=[reconstruction,splice,recovery]")
+    found, parts = Findings(), job.out / "parts"
+    subject = None
+    for name, part in job.progress(job.config.evaluations.items(), total=len(job.config.evaluations)):
+        # a question that was answered before a kill is not asked again
+        if not (parts / name / SCORES).is_file():
+            subject = subject or _subject(job)
+            module, settings = build.plugin("evaluations", part, name=name)
+            (parts / name).mkdir(parents=True, exist_ok=True)
+            answer = module.evaluate(subject, settings)
+            answer.save(parts / name)
+            for note in answer.notes:
+                job.say(note)
+        found.add(load(parts / name))
+    found.save(job.out)
+    shutil.rmtree(parts)
+    return _report(job, found)
+
+
+def _subject(job: Job) -> "Subject":
+    """The SAE and its baselines, on the LM, site and contexts that it is judged with."""
+    from hsae.activations.store import Store
+    from hsae.evaluations.subject import Subject
+    from hsae.lm import load
+    from hsae.sae import files as saes
+
+    config, hardware = job.config, job.config.hardware
+    lm = load(config.model.path, revision=config.model.revision, device=hardware.device, dtype=hardware.dtype)
+    store = Store(job.inputs["store"].folder, model=lm.fingerprint)
+    site = saes.card(job.inputs["sae"].folder)["site"]
+    sae = saes.load(job.inputs["sae"].folder, device=lm.device)
+    rows = store.rows(site, "train", 0, config.job.fit_rows).to(lm.device)
+    maker, settings = build.plugin(
+        "contexts", config.contexts[config.stage.contexts], name=config.stage.contexts
+    )
+    source, wanted = build.plugin("concepts", config.concepts)
+    # seed 0 whatever config.seed, as in bootstrap: what was held out there is what is read here
+    taxonomy = source.load(wanted, seed=0)
+    return Subject(
+        dictionaries={STUDIED: sae, **_baselines(sae, rows, store, site, config)},
+        studied=STUDIED,
+        nulls=NULLS,
+        store=store,
+        site=site,
+        mean=rows.mean(0),
+        lm=lm,
+        taxonomy=taxonomy,
+        contexts=tuple(maker.make(taxonomy, settings, seed=0)),
+        seed=config.seed,
+        level=1 - config.job.alpha / max(1, _claims(config)),
+        batch=hardware.batch_tokens,
+    )
+
+
+def _baselines(
+    sae: "SAE", rows: "Tensor", store: "Store", site: str, config: Config
+) -> "dict[str, Dictionary]":
+    """PCA and random directions at the SAE's own L0, measured on the valid split; the SAE before training."""
+    from hsae.evaluations.baselines import PCA, RandomDictionary, untrained
+    from hsae.metrics import l0
+
+    valid = store.rows(site, "valid", 0, config.job.fit_rows).to(rows.device)
+    if not len(valid):
+        raise UserError(
+            "the store has no row of the valid split, on which L0 is matched.\nExtract more (corpus.tokens=...)"
+        )
+    k = max(1, round(l0(sae.encode(valid))))
+    variant, settings = build.plugin("sae", config.sae)
+    blank = variant.build(settings, d=sae.d, teacher=None, seed=config.seed).to(rows.device)
+    return {
+        "pca": PCA(rows, k=k),
+        "random": RandomDictionary(rows, latents=sae.latents, k=k, seed=config.seed),
+        "untrained": untrained(blank, rows),
+    }
+
+
+def _claims(config: Config) -> int:
+    """Thresholds that were set, however they are grouped."""
+    count = lambda node: sum(count(inner) for inner in node.values()) if isinstance(node, Mapping) else 1
+    return sum(count(part.model_dump().get("margins", {})) for part in config.evaluations.values())
+
+
+def _report(job: Job, found: "Findings") -> dict[str, float | str]:
+    columns = ("dictionary", "metric", "value", "low", "high", "n", "unit", "chance")
+    scores = [score.to_dict() for score in found.scores]
+    job.log.table("scores", columns, [[score[column] for column in columns] for score in scores])
+    verdicts = [verdict.to_dict() for verdict in found.verdicts]
+    if verdicts:
+        job.log.table("verdicts", tuple(verdicts[0]), [list(verdict.values()) for verdict in verdicts])
+    own: dict[str, Any] = {
+        score["metric"]: score["value"] for score in scores if score["dictionary"] == STUDIED
+    }
+    passed = sum(verdict["outcome"] == "PASS" and not verdict["trivial"] for verdict in verdicts)
+    return {name: own[name] for name in HEADLINES if name in own} | {
+        "passed": f"{passed} of {len(verdicts)} claims"
+    }

@@ -1,0 +1,60 @@
+"""Work that survives kill -9: files that appear whole or not at all, and a journal of those that did.
+
+A job writes part after part; a part counts once its line stands in the journal. The next run reads the
+journal, goes on behind its last line, and ends with the same bytes as a run that was never killed.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A place to write a file at, which becomes `path` at once on leaving, and nothing if writing failed."""
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        yield draft
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@final
+class Journal:
+    """Lines of JSON, one for each finished part. A last line that a kill cut short is dropped."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        text = path.read_text() if path.is_file() else ""
+        complete = text[: text.rfind("\n") + 1]
+        self.lines: list[dict[str, Any]] = [json.loads(line) for line in complete.splitlines()]
+        if complete != text:
+            self._rewrite()
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """The part that the line describes is finished, whatever happens from here on."""
+        with self.path.open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.lines.append(dict(line))
+
+    def trust(self, files: str) -> None:
+        """Forget lines from the first whose file (under the key `files`) is gone or has not its size
+        (`bytes`)."""
+        for number, line in enumerate(self.lines):
+            file = self.path.with_name(line[files])
+            if not file.is_file() or file.stat().st_size != line["bytes"]:
+                self.lines = self.lines[:number]
+                self._rewrite()
+                return
+
+    def _rewrite(self) -> None:
+        with whole(self.path) as draft:
+            draft.write_text("".join(json.dumps(line) + "\n" for line in self.lines))

@@ -1,0 +1,94 @@
+"""The files of a language model, found and fingerprinted without torch."""
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from hsae.config import TINY, Layers, Model
+from hsae.errors import UserError
+
+_MODEL_FILES = (
+    "config.json",
+    "tokenizer*",
+    "*token*.json",
+    "vocab*",
+    "merges.txt",
+    "*.safetensors*",
+    "*.bin*",
+)
+_READ_WHOLE = 16 << 20
+_EDGE = 1 << 20
+
+
+def folder(path: str) -> Path | None:
+    """The directory of a model, or None where `path` can only be the name of one on the Hugging Face hub.
+
+    Raises `UserError` where `path` can only be a directory and is none, or has no config.json.
+    """
+    place = TINY if path == "tiny" else Path(path).expanduser()
+    if not place.is_dir():
+        if path != "tiny" and path.count("/") <= 1 and not path.startswith((".", "/", "~")):
+            return None
+        if path == "tiny":
+            raise UserError("model=tiny has no files in this installation.\nTrain it with: hsae job=pretrain")
+        raise UserError(
+            f"model.path={path} is not a directory.\n"
+            "Give one that holds config.json, weights and tokenizer, or a name on the hub (model.path=gpt2)."
+        )
+    if not (place / "config.json").is_file():
+        found = ", ".join(sorted(file.name for file in place.iterdir())[:6]) or "nothing"
+        raise UserError(
+            f"model.path={path} holds no config.json (found: {found}).\n"
+            "A model folder holds config.json, model.safetensors and tokenizer.json, "
+            "as save_pretrained() writes them."
+        )
+    return place
+
+
+def fingerprint(path: str, revision: str | None) -> str:
+    """A short name for the content of a model, the same wherever its files lie.
+
+    A directory: a hash of its configuration, tokenizer and weights. Small files are read whole; of files
+    above 16 MB the length and the first and last MB, so that a 5 GB model costs milliseconds and two
+    trainings still differ. A model on the hub: `id@revision`; name a commit for one that cannot change.
+    """
+    if (place := folder(path)) is None:
+        return f"{path}@{revision or 'main'}"
+    found = sorted({file for pattern in _MODEL_FILES for file in place.glob(pattern)})
+    return _hash(tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in found))
+
+
+@cache  # an experiment asks once for every step, and the files do not change meanwhile
+def _hash(found: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = sha256()
+    for file, size, _ in found:
+        digest.update(f"{file.name} {size}\n".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_EDGE if size > _READ_WHOLE else size))
+            if size > _READ_WHOLE:
+                stream.seek(size - _EDGE)
+                digest.update(stream.read())
+    return digest.hexdigest()[:16]
+
+
+def short_name(path: str) -> str:
+    """What a result folder calls the model: the last part of its path or hub id."""
+    return Path(path).name or path
+
+
+def site_choice(model: Model, layers: Layers) -> list[str] | dict[str, object]:
+    """The sites as a choice that a result is filed under: their names, so that two ways to say the same
+    agree.
+
+    Of a model on the hub, the rule: its address may not depend on whether its files are here already.
+    """
+    facts = model.facts()
+    if facts is None or folder(model.path) is None:
+        return layers.model_dump(exclude={"name"})
+    return layers.resolve(facts.layers)
+
+
+def site_label(model: Model, layers: Layers) -> str:
+    """The sites in a word: the name of the only one, else of the choice."""
+    sites = site_choice(model, layers)
+    return sites[0] if isinstance(sites, list) and len(sites) == 1 else layers.name

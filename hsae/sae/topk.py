@@ -1,0 +1,108 @@
+"""One layer of latents of equal rank, of which the k loudest of each row speak.
+
+Source: Gao et al. 2024, "Scaling and evaluating sparse autoencoders", arXiv:2406.04093.
+"""
+
+from typing import Annotated, Literal, Self, final
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from hsae.config import Part
+from hsae.sae import kernels
+from hsae.sae.base import SAE, random_directions, remove_radial
+from hsae.sae.kernels import Sparse
+from hsae.sae.teacher import Placement, Teacher, calibrated
+from hsae.seeding import stream
+
+
+class Settings(Part):
+    """A flat dictionary."""
+
+    name: Literal["topk"]
+    latents: PositiveInt | None
+    """How many; null takes `expansion` times the width of an activation."""
+    expansion: PositiveInt
+    k: PositiveInt
+    """Latents that may fire at once."""
+    lr: PositiveFloat | None
+    """Adam's learning rate; null is 2e-4 / sqrt(latents / 2^14) (Gao et al.)."""
+    clip: PositiveFloat
+    """Largest norm of the whole gradient."""
+    aux: Annotated[float, Field(ge=0)]
+    """Weight of the loss that brings dead latents back."""
+    dead_after: PositiveInt | None
+    """Tokens of silence after which a latent is dead; null is 10 M, or a tenth of the training if that is less."""
+
+    @model_validator(mode="after")
+    def _k_fits(self) -> Self:
+        if self.latents is not None and self.k > self.latents:
+            raise ValueError(f"k={self.k} latents cannot fire at once where there are {self.latents}: set k lower")
+        return self
+
+    def width(self, d: int) -> int:
+        """Latents over activations of width d."""
+        return self.latents or self.expansion * d
+
+
+@final
+class TopK(SAE):
+    """z = relu(top_k((x - b_dec) W_enc + b_enc)), every latent alike."""
+
+    W_enc: nn.Parameter
+    W_dec: nn.Parameter
+
+    def __init__(self, settings: Settings, *, d: int, seed: int):
+        latents = settings.width(d)
+        super().__init__(d=d, parents=torch.full((latents,), -1), k=settings.k, aux=settings.aux)
+        directions = random_directions(latents, d, generator=stream(seed, "sae weights"))
+        self.W_dec = nn.Parameter(directions)
+        self.W_enc = nn.Parameter(directions.T.contiguous())
+
+    def flops_per_token(self) -> int:
+        """2 d latents to encode, 2 d k to decode."""
+        return 2 * self.d * (self.latents + self.k)
+
+    def encode_sparse(self, x: Float[Tensor, "batch d"]) -> Sparse:
+        """The k largest preactivations of each row, where they are positive."""
+        return kernels.top_affine(x, self.b_dec, self.W_enc, self.b_enc, k=self.k)
+
+    def project_gradients(self) -> None:
+        """Along each decoder vector."""
+        if self.W_dec.grad is not None:
+            self.W_dec.grad = remove_radial(self.W_dec.grad, self.W_dec.detach())
+
+    @torch.no_grad()
+    def renormalise(self) -> None:
+        """Each row of W_dec."""
+        self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=1) * self.row_norm)
+
+    def _fold_weights(self, scale: float) -> None:
+        self.W_enc *= scale
+        self.W_dec /= scale
+
+
+def build(settings: Settings, *, d: int, teacher: Teacher | None, seed: int) -> TopK:
+    """A blank dictionary, or one whose first latents are the teacher's concepts."""
+    sae = TopK(settings, d=d, seed=seed)
+    if teacher is not None:
+        _teach(sae, teacher)
+    return sae
+
+
+@torch.no_grad()
+def _teach(sae: TopK, teacher: Teacher) -> None:
+    """One latent for each concept, writing the whole pattern and not its increment over the parent.
+
+    Without a gate nothing makes the parent fire along with the child: a lone increment would reconstruct the
+    concept only when the parent's latent happens to win a place of its own, and spend two places where one does.
+    """
+    taught = min(len(teacher), sae.latents)
+    read, write = teacher.read[:taught], teacher.write[:taught]
+    sae.W_dec[:taught] = nn.functional.normalize(write, dim=1)
+    sae.W_enc[:, :taught] = calibrated(read, write).T
+    sae.b_dec.copy_(teacher.center)
+    left_out = {"more concepts than latents": len(teacher) - taught} if taught < len(teacher) else {}
+    sae.placement = Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out)

@@ -1,0 +1,105 @@
+"""job=bootstrap as a person meets it: stages that add to each other, found by address, safe against kill -9."""
+
+import json
+
+import pytest
+import torch
+from kills import killed_and_whole
+from worlds import NOUNS, random_lm_folder
+
+from hsae import build
+from hsae.build import address
+from hsae.encyclopedia import Encyclopedia
+from hsae.errors import MissingInput
+from hsae.execute import execute, plan
+
+SITE = "resid_post.1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return random_lm_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A dozen nouns in a file, each under the one before it."""
+    concepts = [
+        {
+            "id": f"t:{number}",
+            "name": name,
+            "gloss": "a thing",
+            "parents": f"t:{number - 1}" if number else "",
+        }
+        for number, name in enumerate(NOUNS)
+    ]
+    path = tmp_path_factory.mktemp("concepts") / "nouns.json"
+    path.write_text(json.dumps(concepts))
+    return path
+
+
+@pytest.fixture
+def compose(tmp_path, model, table):
+    common = ["job=bootstrap", f"model.path={model}", "concepts=table", f"concepts.path={table}"]
+    common += [f"layers.sites=[{SITE}]", f"outputs={tmp_path}", "hardware=cpu", "evaluations=[]"]
+    return lambda *overrides: build.compose([*common, *overrides])
+
+
+def test_a_stage_adds_to_the_earlier_one(compose):
+    raw = Encyclopedia(execute(compose("stage=raw")).folder)
+    made = execute(compose("stage=templates"))
+    both = Encyclopedia(made.folder)
+    assert [stage["stage"] for stage in both.stages] == ["raw", "templates"]
+    assert both.taxonomy.concepts == raw.taxonomy.concepts
+    assert (both.count(SITE) > raw.count(SITE)).all() and (raw.count(SITE) == 2).all()
+    assert both.vectors(SITE).shape == (len(NOUNS), 32) and torch.isfinite(both.covariance(SITE)).all()
+    assert made.metrics["concepts"] == len(NOUNS)
+    assert made.metrics["contexts"] == int(both.count(SITE, role="all").sum())
+    assert 0 < made.metrics["median_relative_error"] < 10
+    assert execute(compose("stage=templates")).state == "there"
+
+
+def test_a_missing_earlier_stage_is_named_with_the_command_that_makes_it(compose):
+    with pytest.raises(MissingInput, match="stage=raw"):
+        execute(compose("stage=templates"))
+
+
+def test_what_decides_the_content_decides_the_address_and_nothing_else(compose, table):
+    where = lambda *overrides: address(compose(*overrides)).fingerprint
+    for overrides in (["hardware.batch_tokens=7"], ["seed=5"], ["corpus.tokens=9"]):
+        assert where(*overrides) == where(), overrides
+    for overrides in (["stage=raw"], ["layers=last"], ["contexts.raw.gloss=false"], ["concepts=builtin"]):
+        assert where(*overrides) != where(), overrides
+    before, text = where(), table.read_text()
+    table.write_text(text.replace("oak", "elm"))
+    assert where() != before
+    table.write_text(text)
+
+
+def test_the_plan_says_how_large_the_encyclopedia_will_be(compose):
+    asked = compose("stage=raw", "concepts.n=12")
+    sizes = plan([asked])[0].sizes
+    assert sizes["concepts"] == 12
+    # few concepts at this width: the scatter, which the plan leaves out, is one and a half times the rest
+    written = (execute(asked).folder / "shard-00000.h5").stat().st_size
+    assert sizes["bytes"] < written < 4 * sizes["bytes"]
+
+
+def test_a_killed_bootstrap_goes_on_and_ends_with_the_same_bytes(tmp_path, model):
+    killed, whole = killed_and_whole(
+        tmp_path,
+        imports="""
+            from hsae import build
+            from hsae.encyclopedia import writer
+            from hsae.execute import execute
+            writer.FEWEST = 1  # so blocks of d = 32 concepts
+        """,
+        work=f"""
+            for stage in ("raw", "templates"):
+                execute(build.compose(["job=bootstrap", "model.path={model}", "concepts=builtin", "concepts.n=100",
+                                       "contexts.templates.per_concept=2", "layers.sites=[{SITE}]",
+                                       "hardware=cpu", "stage=" + stage, f"outputs={{out}}"]))
+        """,
+    )
+    data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "l", "a.json"))}
+    assert data(killed) == data(whole) and len(data(whole)) == 2 * (4 + 4)

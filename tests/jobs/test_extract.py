@@ -1,0 +1,112 @@
+"""job=extract as a person meets it: a store by address, made once, whatever happens meanwhile."""
+
+import shutil
+
+import pytest
+from kills import killed_and_whole
+from worlds import random_lm_folder, sentences
+
+from hsae import build
+from hsae.activations import Store
+from hsae.build import address
+from hsae.errors import UserError
+from hsae.execute import execute, plan
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return random_lm_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for number, text in enumerate(sentences(80)):
+        (folder / f"{number:03d}.txt").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def compose(tmp_path, model, corpus):
+    common = [
+        "job=extract",
+        f"model.path={model}",
+        "corpus=text",
+        f"corpus.path={corpus}",
+        "corpus.tokens=500",
+    ]
+    common += ["job.context=32", "layers=all", f"outputs={tmp_path}", "hardware=cpu", "concepts=builtin"]
+    common += ["evaluations=[]"]  # none of it enters a store
+    return lambda *overrides: build.compose([*common, *overrides])
+
+
+def test_a_store_of_all_chosen_sites_is_made_and_then_found(compose):
+    made = execute(compose())
+    assert made.state == "made"
+    store = Store(made.folder)
+    assert store.sites == ["resid_post.0", "resid_post.1", "resid_post.2"]
+    assert store.count() == made.metrics["rows"] == 500
+    assert made.metrics["skipped"] == 0 and made.metrics["tokens_per_second"] > 0
+    assert execute(compose()).state == "there"
+
+
+def test_what_decides_the_content_decides_the_address_and_nothing_else(compose, corpus, tmp_path, model):
+    where = lambda *overrides: address(compose(*overrides)).fingerprint
+    same = (
+        ["hardware.batch_tokens=7"],
+        ["seed=5"],
+        ["layers.sites=[resid_post.0,resid_post.1,resid_post.2]"],
+    )
+    other = (["job.context=31"], ["layers=last"], ["corpus.tokens=501"], ["model.path=tiny"])
+    for overrides in same:
+        assert where(*overrides) == where(), overrides
+    for overrides in other:
+        assert where(*overrides) != where(), overrides
+    copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in (corpus, model)]
+    assert where(f"model.path={copies[1]}") == where()
+    before = where(f"corpus.path={copies[0]}")
+    (copies[0] / "000.txt").write_text("another text")
+    assert where(f"corpus.path={copies[0]}") != before
+
+
+def test_the_plan_says_how_large_the_store_will_be(compose):
+    sizes = plan([compose()])[0].sizes
+    folder = execute(compose()).folder
+    written = sum(file.stat().st_size for file in folder.glob("*.h5"))
+    assert sizes["rows"] == 500
+    assert sizes["bytes"] == pytest.approx(written, rel=0.2)
+
+
+def test_a_corpus_that_is_too_short_says_so_and_gives_what_it_has(compose, capsys):
+    made = execute(compose("corpus.tokens=100000"))
+    assert 500 < made.metrics["rows"] < 100_000
+    assert f"the corpus ended after {made.metrics['rows']:,} of 100,000 rows" in capsys.readouterr().out
+
+
+def test_mistakes_are_answered_before_or_instead_of_a_store(compose, tmp_path):
+    with pytest.raises(UserError, match="no layer 7"):
+        execute(compose("layers.indices=[7]"))
+    with pytest.raises(UserError, match="job.context=64 or less"):
+        execute(compose("job.context=100"))
+    with pytest.raises(UserError, match="not a directory"):
+        execute(compose(f"model.path={tmp_path / 'none'}"))
+    assert not list(tmp_path.glob("extract/[!.]*"))
+
+
+def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, model, corpus):
+    killed, whole = killed_and_whole(
+        tmp_path,
+        imports="""
+            from hsae import build
+            from hsae.activations import harvest
+            from hsae.execute import execute
+            harvest.SHARD_ROWS = 1
+        """,
+        work=f"""
+            execute(build.compose(["job=extract", "model.path={model}", "corpus=text", "corpus.path={corpus}",
+                                   "corpus.tokens=3500", "job.context=32", "hardware=cpu",
+                                   f"outputs={{out}}"]))
+        """,
+    )
+    data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "store.json"))}
+    assert data(killed) == data(whole) and len(data(whole)) > 3

@@ -1,0 +1,75 @@
+"""Texts become ids the same way everywhere, and every token knows the characters it stands for."""
+
+import pytest
+import torch
+from worlds import SENTENCES, random_lm_folder, sentences, tokenizer
+
+from hsae.errors import UserError
+from hsae.lm.loading import load
+from hsae.lm.tokens import Reader
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_offsets_give_back_the_text_of_every_token(lm, side):
+    texts = list(sentences(3))
+    tokens = lm.tokenize(texts, side=side)
+    for text, ids, special, offsets in zip(texts, tokens.ids, tokens.special, tokens.offsets, strict=True):
+        for id, (start, end) in zip(ids[~special].tolist(), offsets[~special].tolist(), strict=True):
+            assert lm.tokenizer.decode([id]).strip() == text[start:end].strip()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_span_holds_the_tokens_of_its_word_and_no_other(lm, side):
+    text, word = "the beagle and the hound are dogs", "hound"
+    start = text.index(word)
+    tokens = lm.tokenize(["a dog", text], side=side)
+    within = tokens.within([(2, 5), (start, start + len(word))])
+    assert lm.tokenizer.decode(tokens.ids[1][within[1]]).strip() == word
+    assert lm.tokenizer.decode(tokens.ids[0][within[0]]).strip() == "dog"
+
+
+def test_prefix_and_padding_are_special_and_the_text_is_not(lm):
+    tokens = lm.tokenize(["a dog", SENTENCES[1]])
+    assert tokens.special[:, 0].all()
+    assert torch.equal(tokens.special[:, 1:], ~tokens.mask[:, 1:])
+
+
+def test_a_special_token_that_the_text_spells_is_special(lm):
+    tokens = lm.tokenize(["a dog<|endoftext|> a dog"])
+    assert tokens.special.sum() == 2
+    assert not tokens.within([(0, 20)]).logical_and(tokens.special).any()
+
+
+def test_every_text_starts_with_the_prefix_that_the_tokenizer_itself_puts_or_else_its_bos():
+    from tokenizers.processors import TemplateProcessing
+
+    assert Reader(tokenizer()).prefix == [0]
+    own = tokenizer.__wrapped__()
+    own.add_special_tokens({"cls_token": "<cls>"})
+    id = own.convert_tokens_to_ids("<cls>")
+    own.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<cls> $A", special_tokens=[("<cls>", id)]
+    )
+    assert Reader(own).prefix == [id]
+
+
+def test_a_tokenizer_without_any_special_token_works(tmp_path):
+    bare = load(str(random_lm_folder(tmp_path, bos=False)))
+    assert bare.reader.prefix == []
+    tokens, got = bare.capture_texts(["a dog", SENTENCES[1]], ["resid_post.0"])
+    assert torch.equal(tokens.special, ~tokens.mask)
+    assert got["resid_post.0"].isfinite().all()
+
+
+def test_a_text_longer_than_the_context_is_refused_and_cut_only_on_demand(lm):
+    long = " ".join(SENTENCES * 5)
+    with pytest.raises(UserError, match="context of 63"):
+        lm.tokenize([long])
+    tokens = lm.tokenize([long, "a dog"], max_length=10)
+    assert tokens.ids.shape == (2, 10)
+    assert lm.tokenizer.decode(tokens.ids[0, 1:]) == long[: tokens.offsets[0, -1, 1]]
+
+
+def test_an_empty_text_has_no_tokens_of_its_own(lm):
+    tokens = lm.tokenize(["", "a dog"])
+    assert tokens.special[0].all() and not tokens.special[1].all()

@@ -1,0 +1,5 @@
+from hsae.config import Part
+
+
+class Settings(Part):
+    count: int
