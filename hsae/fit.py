@@ -3,8 +3,8 @@
     for step in training.steps(batches):
         ...                      # log step.losses, training.save(path) now and then
 
-Everything that a step changes can be saved and loaded, so that N steps, a kill and M steps give what N + M steps
-give: bit for bit on a CPU.
+Everything that a step changes can be saved and loaded, so that N steps, a kill and M steps give what N + M
+steps give: bit for bit on a CPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -69,10 +69,10 @@ class Step(NamedTuple):
 
 @final
 class Training:
-    """An SAE on its way: weights, Adam's moments, how long each latent was silent, how far the stream was read.
+    """An SAE on its way: weights, Adam's moments, each latent's silence, the place in the stream.
 
-    Batches come as the LM gave them; the SAE sees them times `scale`, which brings E|x| to sqrt(d), so that one
-    learning rate suits every site. `SAE.fold(scale)` ends it.
+    Batches come as the LM gave them; the SAE sees them times `scale`, which brings E|x| to sqrt(d), so that
+    one learning rate suits every site. `SAE.fold(scale)` ends it.
     """
 
     def __init__(self, sae: SAE, recipe: Recipe, *, scale: float):
@@ -91,10 +91,10 @@ class Training:
         return self.silent >= self.recipe.dead_after
 
     def steps(self, batches: Iterable[Float[Tensor, "batch d"]]) -> Iterator[Step]:
-        """The remaining steps, on batches that start where this training stands (step `self.step` of the stream).
+        """The remaining steps, on batches from `self.step` of the stream on.
 
-        Raises UserError, naming the step, where a loss or a gradient is not finite; the weights are still those
-        before that step.
+        Raises UserError, naming the step, where a loss or a gradient is not finite; the weights are still
+        those before that step.
         """
         remaining = range(self.step, self.recipe.steps)
         for _, x in zip(remaining, batches, strict=False):
@@ -115,7 +115,8 @@ class Training:
         self.silent = torch.where(fired > 0, 0, self.silent + len(x))
         self.step += 1
         self.tokens += len(x)
-        return Step(self.step, self.tokens, {name: loss.detach() for name, loss in losses.items()}, lr, gradient)
+        losses = {name: loss.detach() for name, loss in losses.items()}
+        return Step(self.step, self.tokens, losses, lr, gradient)
 
     def _check(self, x: Tensor, losses: dict[str, Tensor], gradient: float) -> None:
         if all(loss.isfinite() for loss in losses.values()) and torch.tensor(gradient).isfinite():
@@ -123,10 +124,13 @@ class Training:
         said = ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
         where = f"step {self.step + 1} of {self.recipe.steps}, after {self.tokens:,} tokens"
         if not x.isfinite().all():
-            raise UserError(f"the activations of {where} hold NaN or infinity.\nExtract them again: job=extract force=true")
+            raise UserError(
+                f"the activations of {where} hold NaN or infinity.\n"
+                "Extract them again: job=extract force=true"
+            )
         raise UserError(
             f"training diverged at {where}: {said}, gradient norm {gradient:.3g}.\n"
-            f"Learn more slowly than sae.lr={self.recipe.lr:.3g}, or clip below sae.clip={self.recipe.clip:g}."
+            f"Set sae.lr below {self.recipe.lr:.3g}, or sae.clip below {self.recipe.clip:g}."
         )
 
     def save(self, path: Path) -> None:
@@ -158,20 +162,28 @@ class Training:
                 kept = ("step", "exp_avg", "exp_avg_sq")
                 self.adam.state[weight] = {key: state.pop(f"adam.{name}.{key}") for key in kept}
         except (KeyError, RuntimeError) as error:
-            raise UserError(f"{path} is not a checkpoint of this SAE: {error}.\nDelete it to start afresh.") from None
+            raise UserError(
+                f"{path} is not a checkpoint of this SAE: {error}.\nDelete it to start afresh."
+            ) from None
 
 
 def norm_scale(sample: Float[Tensor, "row d"]) -> float:
-    """The factor that brings the mean length of the rows to sqrt(d). Raises UserError for rows nothing can learn from."""
+    """The factor that brings the mean length of the rows to sqrt(d).
+
+    Raises UserError for rows that nothing can be learned from: not finite, or all the same.
+    """
     if not sample.isfinite().all():
         raise UserError("the activations hold NaN or infinity.\nExtract them again: job=extract force=true")
     if not (sample - sample.mean(0)).any():
-        raise UserError(f"all {len(sample):,} activations looked at are the same: there is nothing to learn here.")
+        raise UserError(
+            f"all {len(sample):,} activations looked at are the same: there is nothing to learn here."
+        )
     return sample.shape[1] ** 0.5 / sample.double().norm(dim=1).mean().item()
 
 
 def geometric_median(rows: Float[Tensor, "row d"], *, iterations: int = 100) -> Float[Tensor, " d"]:
-    """The point whose distances to the rows have the least sum, which a few huge rows do not drag along as a mean.
+    """The point whose distances to the rows have the least sum, which a few huge rows do not drag along as a
+    mean.
 
     m <- sum x / |x - m| / sum 1 / |x - m|  until it moves by less than 1e-6 of its distance to the rows.
     Source: Weiszfeld 1937.

@@ -208,7 +208,7 @@ class Ranks(NamedTuple):
 
 def rank(scores: Shaped[np.ndarray, "row latent"] | Csr) -> Ranks:
     """Midranks within each latent, sorting only what is not zero (at k = 32 of 2048 latents, one in 64)."""
-    entries = sparse.coo_matrix(scores)
+    entries: Any = sparse.coo_matrix(scores)
     entries.eliminate_zeros()
     rows, latents = entries.shape
     order = np.lexsort((entries.data, entries.col))
@@ -234,9 +234,7 @@ def _midrank(
     return (np.bincount(group, weights=place) / np.bincount(group))[group]
 
 
-def auroc(
-    ranks: Ranks, labels: Bool[np.ndarray, "row concept"] | Csr
-) -> Float[np.ndarray, "concept latent"]:
+def auroc(ranks: Ranks, labels: Bool[np.ndarray, "row concept"] | Csr) -> Float[np.ndarray, "concept latent"]:
     """P(score of a positive > of a negative) + P(equal) / 2, all concepts and latents at once; chance is 0.5.
 
     From the ranks R of the positives: (sum R - n+ (n+ + 1) / 2) / (n+ n-). A concept without positives or
@@ -261,6 +259,13 @@ def auroc_of(
     shift = members[:, concepts].multiply(ranks.shift.tocsc()[:, latents]).sum(0)
     total = np.asarray(shift).ravel() + positives * ranks.zero[latents]
     return (total - positives * (positives + 1) / 2) / pairs
+
+
+def separation(scores: Float[np.ndarray, " row"], positive: Bool[np.ndarray, " row"]) -> float:
+    """`auroc` of one concept and one dense score: P(score of a positive > of a negative) + P(equal) / 2."""
+    above, below = scores[positive], np.sort(scores[~positive])
+    wins = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
+    return float(wins.mean() / 2 / len(below))
 
 
 def _counts(members: Csr) -> tuple[Float[np.ndarray, " concept"], Float[np.ndarray, " concept"]]:

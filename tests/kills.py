@@ -43,7 +43,7 @@ assert all(died), f"these attempts ended before they could be killed: {{died}}"
 assert attempt(killed, "fsync", -1) == attempt(whole, "fsync", -1) == 0
 """
 
-MOMENTS = (("fsync", 1), ("replace", 1), ("fsync", 2), ("fsync", 3), ("replace", 2))
+MOMENTS = (("replace", 1), ("fsync", 3), ("replace", 2))
 """Before the n-th file is safe on the disk, or after it got its name and before the journal knows of it."""
 
 

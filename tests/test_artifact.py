@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import hsae
 from hsae import artifact
 from hsae.artifact import Address, Need
 from hsae.config import Part
@@ -258,3 +259,10 @@ def test_the_manifest_is_readable_json(made: artifact.Artifact):
     text = (made.folder / "manifest.json").read_text()
     assert json.loads(text)["choices"] == {"seed": 0, "corpus": {"tokens": 10}}
     assert len(text.splitlines()) > 10
+
+
+def test_what_cannot_be_loaded_says_so(made: artifact.Artifact, tmp_path: Path):
+    with pytest.raises(UserError, match="holds rows, which is read as files"):
+        hsae.load(made.folder)
+    with pytest.raises(MissingInput, match="there is no artifact at"):
+        hsae.load(tmp_path / "nowhere")

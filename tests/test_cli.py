@@ -1,5 +1,6 @@
 """The command line: what it prints, how fast, and with which exit code, whatever is typed."""
 
+import os
 import re
 import signal
 import subprocess
@@ -35,21 +36,23 @@ def test_a_job_says_where_its_result_lies(conf: Path, tmp_path: Path):
 
 
 def test_help_names_the_choices_in_under_a_second_and_without_torch(tmp_path: Path):
-    start = time.monotonic()
+    before = os.times()
     done = outside("--help", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
-    took = time.monotonic() - start
-    assert done.returncode == 0, done.stderr
+    after = os.times()
+    # work rather than wall time: the tests of others may be running beside this one
+    took = after.children_user - before.children_user + after.children_system - before.children_system
+    assert done.returncode == 0, done.stderr.splitlines()[-5:]
     assert re.search(r"^sae: .*hierarchical.*topk", done.stdout, re.MULTILINE)
     assert "hsae experiment=quickstart" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "hsae.build" in imported
     assert not imported & {"torch", "transformers", "wandb", "numpy", "plotly", "nltk"}
-    assert took < 2, "0.6 s on a quiet machine; the tests of others may be running beside this one"
+    assert took < 1
 
 
 def test_a_whole_experiment_is_planned_without_torch(tmp_path: Path):
     done = outside("experiment=quickstart", "dry_run=true", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr.splitlines()[-5:]
     assert done.stdout.count("to make") >= 20
     assert "missing" not in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import hsae
 from hsae import build, config
 from hsae.build.plugins import GROUPS, MANY
 from hsae.config import Part
@@ -88,6 +89,16 @@ def test_every_job_keeps_the_protocol(job: str):
     assert address.command.startswith(f"hsae job={job}")
     for size in module.estimate(composed).values():
         assert isinstance(size, int | str)
+
+
+@pytest.mark.parametrize(("kind", "home"), sorted(hsae._HOLDS.items()))
+def test_every_kind_of_artifact_has_a_module_that_opens_it(kind: str, home: str):
+    assert callable(import_module(home).load)
+
+
+def test_every_artifact_can_be_opened_in_python():
+    jobs = [import_module(f"hsae.jobs.{name}") for group, name in OPTIONS if group == "job"]
+    assert {job.WRITES for job in jobs} - {None, "report"} == set(hsae._HOLDS)
 
 
 @cache

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import toyhouse
 import wandb_log
 
 from hsae.loggers import Fan, Run, jsonl, logs, tensorboard, wandb, wandb_offline
@@ -168,3 +169,27 @@ def test_tensorboard_holds_the_numbers_at_their_tokens(tmp_path: Path):
 
 def test_a_log_of_no_logs_is_silent():
     Fan(()).scalars({"x": 1}, tokens=1)
+
+
+def test_a_job_has_one_wandb_run_and_a_skipped_job_none(tmp_path: Path):
+    words = ["job=grow", "logger=wandb_offline", "name=mine", "tags=[a]", "model.path=/data/models/gpt2"]
+    with toyhouse.opened(toyhouse.furnish(tmp_path / "conf")):
+        for _ in range(2):
+            assert toyhouse.inside(*words, cwd=tmp_path).returncode == 0
+        folder = tmp_path / "outputs" / "wandb"
+        (path,) = folder.glob("offline-run-*/run-*.wandb")
+        logged = wandb_log.finished(path)
+        assert (logged.run.run_group, logged.run.job_type, logged.run.display_name) == (
+            "mine",
+            "grow",
+            "rows3-seed0",
+        )
+        assert logged.series("grow/row") == [(0, 0), (1, 1), (2, 2)]
+        assert logged.summary["rows"] == 3
+        assert logged.config["job"] == {"name": "grow", "rows": 3, "pause": 0, "end": "well"}
+        assert logged.config["model"]["path"] == "gpt2"  # where it lies on this machine is nobody's business
+        assert not {"outputs", "overrides", "logger"} & set(logged.config)
+        assert toyhouse.inside(*words, "seed=1", "job.end=bug", cwd=tmp_path).returncode == 1
+        (crashed,) = set(folder.glob("offline-run-*/run-*.wandb")) - {path}
+        assert wandb_log.finished(crashed).code == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"conf", "outputs"}

@@ -31,7 +31,9 @@ def test_every_command_is_one_that_this_file_knows_to_run():
 def test_it_runs(line, folder):
     # the package's own command, from a folder that has nothing to do with the checkout
     words = [sys.executable, "-m", "hsae", *shlex.split(line)[1:]]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
 

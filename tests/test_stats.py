@@ -20,6 +20,7 @@ from hsae.stats import (
     permutation_p,
     rank,
     ratio,
+    separation,
     wilson,
 )
 
@@ -160,6 +161,9 @@ def test_the_sparse_auroc_equals_the_count_over_all_pairs(smallest):
         auroc(rank(sparse.csr_matrix(scores)), sparse.csr_matrix(labels)), expected, atol=1e-12
     )
     assert (expected[:4, 3] == 0.5).all()
+    for c in range(4):
+        one = [separation(scores[:, latent].astype(np.float64), labels[:, c]) for latent in range(11)]
+        np.testing.assert_allclose(one, expected[c], atol=1e-12)
     concepts, latents = np.array([2, 0, 0, 4]), np.array([1, 3, 7, 0])
     np.testing.assert_allclose(
         auroc_of(rank(scores), labels, concepts=concepts, latents=latents),

@@ -35,7 +35,7 @@ class Logged:
 
 
 def finished(path: Path, *, patience: float = 10) -> Logged:
-    """The run of a file whose last record may still be on its way: W&B's own process writes it after `finish`."""
+    """The run of a file whose last record W&B's own process may write a moment after `finish`."""
     end = time.monotonic() + patience
     while (logged := read(path)).code is None and time.monotonic() < end:
         time.sleep(0.02)

@@ -1,14 +1,12 @@
 """The one door to Hydra: overrides in; a checked `Config`, plugins and addresses out."""
 
 from hsae.build.addresses import address, job_module, neighbour
-from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, options, settle
+from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, settle
 from hsae.build.lines import expand, keys, needs_of, quoted, without
 from hsae.build.mistakes import Mistaken
-from hsae.build.plugins import GROUPS, MANY, plugin, settings
+from hsae.build.plugins import plugin, settings
 
 __all__ = [
-    "GROUPS",
-    "MANY",
     "Mistaken",
     "address",
     "compose",
@@ -20,7 +18,6 @@ __all__ = [
     "keys",
     "needs_of",
     "neighbour",
-    "options",
     "plugin",
     "quoted",
     "settings",

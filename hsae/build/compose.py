@@ -62,12 +62,6 @@ def _raw(composed: DictConfig) -> dict[str, Any]:
     return {str(name): value for name, value in raw.items()}
 
 
-def options(group: str) -> list[str]:
-    """The options of a group, as the command line offers them."""
-    with _hydra(conf_dir()):
-        return _loader().get_group_options(group)
-
-
 def settle(config: Config, found: Mapping[str, Callable[[], bool]]) -> tuple[Config, str | None]:
     """The config to run where something that it wants is not on this machine, and a line that says so.
 
@@ -108,7 +102,7 @@ def _forgiving(override: str, mistakes: list[str]) -> str | None:
     group = parsed.key_or_group
     if parsed.is_delete() or group.startswith("hydra"):
         return override
-    if not _loader().list_groups("") or group not in _loader().list_groups(""):
+    if group not in _loader().list_groups(""):
         # an unknown key is let in, for `check` to name it beside the nearest one that exists
         return f"++{override.lstrip('+')}"
     chosen = parsed.value()

@@ -46,7 +46,7 @@ def indefinite(name: str) -> str:
 
 def is_proper(name: str) -> bool:
     """Whether every word is capitalised, as in "New York" and unlike "German shepherd" or "T-shirt"."""
-    return all(word[:1].isupper() and word[1:].islower() for word in name.split())
+    return all(word[:1].isupper() and word[1:2].islower() for word in name.split())
 
 
 @cache

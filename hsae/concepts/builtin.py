@@ -46,6 +46,8 @@ def read_outline(lines: Iterable[str]) -> Iterator[Entry]:
         if not line.strip() or line.startswith("#"):
             continue
         depth = (len(line) - len(line.lstrip(" "))) // INDENT
+        if depth > len(above):
+            raise ValueError(f"a line stands deeper than a child of the line above it: {line.strip()}")
         names, gloss = line.strip().split(": ", 1)
         lemmas = tuple(names.removeprefix("~").split(", "))
         id = f"hsae:{lemmas[0].replace(' ', '_')}.n"

@@ -7,9 +7,9 @@ from hsae.errors import UserError
 
 
 def first(taxonomy: Taxonomy, n: int, *, order: Sequence[int], source: str) -> Taxonomy:
-    """Exactly `n` concepts, taken in `order` (rows), each together with all of its ancestors.
+    """Exactly `n` concepts, taken in `order` (all rows), each together with its ancestors.
 
-    A concept whose ancestors would not fit any more waits. Raises `UserError` where `source` has fewer.
+    One whose ancestors do not fit any more is passed over. Raises `UserError` where `source` has fewer.
     """
     if n > len(taxonomy):
         raise UserError(
@@ -17,13 +17,13 @@ def first(taxonomy: Taxonomy, n: int, *, order: Sequence[int], source: str) -> T
             f"Type concepts.n={len(taxonomy)} or less, or concepts.n=null for all."
         )
     chosen: set[str] = set()
-    while len(chosen) < n:  # a second round takes those whose ancestors came in meanwhile
-        for row in order:
-            family = _missing(taxonomy, taxonomy.concepts[row].id, chosen)
-            if len(chosen) + len(family) <= n:
-                chosen |= family
-            if len(chosen) == n:
-                break
+    for row in order:
+        family = _missing(taxonomy, taxonomy.concepts[row].id, chosen)
+        # one pass reaches n: the ancestors of what is passed over could by themselves fill what is left
+        if len(chosen) + len(family) <= n:
+            chosen |= family
+        if len(chosen) == n:
+            break
     return taxonomy.keep(chosen)
 
 

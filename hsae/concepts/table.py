@@ -25,7 +25,7 @@ NEEDED, ALLOWED = ("id", "name"), ("id", "name", "gloss", "parents", "frequency"
 
 
 class Settings(Part):
-    """`n`: how many concepts, ancestors included (null: all); the most frequent first, ties as in the file."""
+    """`n`: how many concepts, ancestors included (null: all); most frequent first, ties as in the file."""
 
     name: Literal["table"]
     path: str | None
@@ -96,7 +96,7 @@ def _csv(file: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 {**cells, "parents": [id for id in cells.get("parents", "").split("|") if id.strip()]},
             )
     except csv.Error as error:
-        raise UserError(f"{file}, line {reader.line_num}: {error}.") from None
+        raise UserError(f"{file}, line {reader.reader.line_num}: {error}.") from None
 
 
 def _json(file: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -54,7 +54,7 @@ BESIDE = (
 )
 UNLIKE = (
     "{Ax} is not a kind of {q} but a kind of {p}.",
-    "Is {ax} {aq}? No. {Ax} is {ap}.",
+    "Is {ax} {aq}? No, it is not: {ax} is {ap}.",
     "Nobody would call {ax} {aq}.",
     "{Ax} is {ap}, while {az} is {aq}.",
     "{Ax} is to {p} what {az} is to {q}.",
@@ -102,14 +102,12 @@ def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: 
     """Some 12,000 short documents; the seed draws their siblings and strangers, and their order."""
     nouns = _Nouns(builtin.load(builtin.Settings(name="builtin", n=None), seed=seed))
     draw = numpy_stream(seed, "builtin corpus sentences")
-    seen: set[str] = set()
     found: list[Document] = []
     for row, concept in enumerate(nouns.taxonomy):
-        fresh = [text for text in dict.fromkeys(_stated(nouns, row, draw)) if text not in seen]
-        seen.update(fresh)
-        draw.shuffle(fresh)
-        for number, start in enumerate(range(0, len(fresh), SENTENCES)):
-            found.append(Document(f"{concept.id}#{number:02d}", " ".join(fresh[start : start + SENTENCES])))
+        said = list(dict.fromkeys(_stated(nouns, row, draw)))
+        draw.shuffle(said)
+        for number, start in enumerate(range(0, len(said), SENTENCES)):
+            found.append(Document(f"{concept.id}#{number:02d}", " ".join(said[start : start + SENTENCES])))
     order = numpy_stream(seed, "builtin corpus order").permutation(len(found))
     yield from (found[position] for position in order)
 
@@ -124,17 +122,16 @@ class _Nouns:
         self.name = [concept.name for concept in taxonomy]
         self.phrase = [("" if c.id in bare else indefinite(c.name)) + c.name for c in taxonomy]
         self.above = [taxonomy.ancestors(row) for row in range(len(taxonomy))]
+        self.own = [
+            {"x": name, "X": _capital(name), "ax": phrase, "Ax": _capital(phrase)}
+            | {"gloss": concept.gloss, "Gloss": _capital(concept.gloss)}
+            for concept, name, phrase in zip(taxonomy, self.name, self.phrase, strict=True)
+        ]
 
     def say(self, sentence: str, row: int, **others: int) -> str:
         """The sentence with its gaps filled: each letter stands for a row."""
-        gloss = self.taxonomy.concepts[row].gloss
-        gaps = {
-            "gloss": gloss,
-            "Gloss": _capital(gloss),
-            "Ax": _capital(self.phrase[row]),
-            "X": _capital(self.name[row]),
-        }
-        for letter, other in {"x": row, **others}.items():
+        gaps = dict(self.own[row])
+        for letter, other in others.items():
             gaps |= {letter: self.name[other], f"a{letter}": self.phrase[other]}
         return sentence.format(**gaps)
 

@@ -73,7 +73,7 @@ def _rows(settings: Hub) -> Iterator[dict[str, Any]]:
         )
     except FileNotFoundError as error:
         raise UserError(
-            f"corpus.path={settings.path} corpus.revision={settings.revision}: no such data set is open to you.\n"
+            f"corpus.path={settings.path} corpus.revision={settings.revision}: no such data set is found.\n"
             f"{error}"
         ) from error
     except OSError as error:  # what datasets raises without a network
@@ -83,6 +83,5 @@ def _rows(settings: Hub) -> Iterator[dict[str, Any]]:
         ) from error
     except ValueError as error:
         raise UserError(
-            f"corpus.subset={settings.subset} corpus.split={settings.split}: {settings.path} cannot be read so.\n"
-            f"{error}"
+            f"{settings.path} cannot be read with subset={settings.subset} split={settings.split}:\n{error}"
         ) from error

@@ -39,7 +39,7 @@ def gather(lm: LM, contexts: Sequence[Context], sites: Sequence[str], *, batch_t
         span = tokens.within([(context.start, context.end) for context in chosen])
         _check(span.any(1), chosen, "no token of the model stands in its span")
         for site, activations in lm.capture(tokens.ids, tokens.mask, sites).items():
-            pooled = pool(activations.float().cpu(), span)
+            pooled = pool(activations.float(), span.to(activations.device)).cpu()
             _check(pooled.isfinite().all(1), chosen, f"its activation at {site} is not a finite number")
             vectors[site][batch] = pooled
     too_long = [context for context, piece in read if len(piece.ids) > room]

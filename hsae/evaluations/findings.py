@@ -68,7 +68,7 @@ class Findings:
                     mine.append(row)
 
     def save(self, folder: Path) -> None:
-        """<name>.jsonl for every table, verdicts.json, and last scores.json, which says that all are there."""
+        """<name>.jsonl for every table, verdicts.json, and last scores.json, as a sign that all is there."""
         for name, rows in self.tables.items():
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             _write(folder / f"{name}.jsonl", "".join(lines))

@@ -1,16 +1,16 @@
 """Which contexts count as a concept's, where a latent may be chosen and where it is scored.
 
-word  Is there a latent for the concept's own word? A context is positive for the concept that it was written for.
+word  Is there a latent for the concept's own word? A context is positive for the concept it was written for.
       Latents are chosen on some templates and scored on others.
-kind  Is there a latent for the concept as a kind? A context is positive for its own concept and for all above it.
-      Latents are chosen on some words and templates and scored on other words in other templates: knowing that
-      beagles are dogs has to carry over to hounds. Contexts that say what is meant before the word ("a kind of dog
-      is the beagle") are left out: there, reading is enough.
+kind  Is there a latent for the concept as a kind? A context is positive for its own concept and all above it.
+      Latents are chosen on some words and templates and scored on other words in other templates: knowing
+      that beagles are dogs has to carry over to hounds. Contexts that say before the word what is meant ("a
+      kind of dog is the beagle") are left out: there, reading is enough.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -47,7 +47,7 @@ class Side(NamedTuple):
 class Question:
     """Concepts (rows of the taxonomy) and two sides. Intervals resample `clusters`: siblings go together."""
 
-    name: str
+    name: Literal["word", "kind"]
     concepts: Int[np.ndarray, " concept"]
     clusters: Int[np.ndarray, " concept"]
     fit: Side
@@ -55,7 +55,7 @@ class Question:
 
 
 def drawn(contexts: Sequence[Context], *, most: int) -> list[Context]:
-    """At most so many contexts of each concept for either side: others for each concept, whatever their order."""
+    """At most so many contexts of each concept on either side, others for each concept."""
     waiting: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for row, context in enumerate(contexts):
         if context.role in WORDS:
@@ -90,7 +90,9 @@ def kinds(taxonomy: Taxonomy, contexts: Sequence[Context], *, fewest: int) -> Qu
     return _question("kind", taxonomy, sides, fewest=fewest)
 
 
-def _question(name: str, taxonomy: Taxonomy, sides: dict[str, Side], *, fewest: int) -> Question:
+def _question(
+    name: Literal["word", "kind"], taxonomy: Taxonomy, sides: dict[str, Side], *, fewest: int
+) -> Question:
     """Only the concepts that both sides can decide: an AUROC needs positives and negatives."""
     enough = np.ones(len(taxonomy), dtype=bool)
     for side in sides.values():

@@ -72,8 +72,8 @@ def _measure(subject: Subject) -> dict[str, _Measured]:
     seen = _Moments(count, subject.store.d(subject.site))
     sums = {name: torch.zeros(count, 4).double() for name in subject.dictionaries}
     fired = {name: torch.zeros(one.latents).long() for name, one in subject.dictionaries.items()}
-    for start in range(0, len(document), subject.batch):
-        rows = slice(start, start + subject.batch)
+    for start in range(0, len(document), subject.rows):
+        rows = slice(start, start + subject.rows)
         x = subject.store.rows(subject.site, "test", rows.start, rows.stop)
         seen.add(x, document[rows])
         for name, dictionary in subject.dictionaries.items():
@@ -123,9 +123,11 @@ def _columns(
 ) -> tuple[Float[Tensor, "batch 4"], Int[Tensor, " latent"]]:
     """Error, active latents, cosine, norm of the reconstruction per row; rows in which each latent fired."""
     code = dictionary.encode(x)
-    x_hat, on = dictionary.decode(code), code != 0
+    x_hat = dictionary.decode(code)
     error = (x.double() - x_hat.double()).square().sum(1)
-    return torch.stack([error, on.sum(1), cosine(x, x_hat), x_hat.norm(dim=1)], dim=1), on.sum(0)
+    return torch.stack(
+        [error, code.count_nonzero(1), cosine(x, x_hat), x_hat.norm(dim=1)], dim=1
+    ), code.count_nonzero(0)
 
 
 def _scores(subject: Subject, name: str, measured: _Measured) -> list[Score]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pydantic import PositiveInt
-from scipy import sparse
 from torch import Tensor
 
 from hsae.config import Part
@@ -26,7 +25,7 @@ from hsae.evaluations.spans import capture_words
 from hsae.evaluations.subject import Subject, encode
 from hsae.metrics import cosine
 from hsae.seeding import numpy_stream
-from hsae.stats import Csr, Interval, Ranks, auroc, auroc_of, cluster_mean, permutation_p, rank
+from hsae.stats import Csr, Interval, Ranks, auroc, auroc_of, cluster_mean, permutation_p, rank, separation
 
 
 class Settings(Part):
@@ -66,8 +65,8 @@ class Found:
 def evaluate(subject: Subject, settings: Settings) -> Findings:
     """recovery_word and recovery_kind (mean test AUROC) of every dictionary, cosines and nulls; claims."""
     contexts = drawn(subject.contexts, most=settings.contexts)
-    x = capture_words(subject.lm, subject.site, contexts, tokens=subject.batch)
-    codes = {name: encode(one, x, batch=subject.batch) for name, one in subject.dictionaries.items()}
+    x = capture_words(subject.lm, subject.site, contexts, tokens=subject.tokens)
+    codes = {name: encode(one, x, batch=subject.rows) for name, one in subject.dictionaries.items()}
     asked = [
         words(subject.taxonomy, contexts),
         kinds(subject.taxonomy, contexts, fewest=settings.fewest),
@@ -83,13 +82,11 @@ def evaluate(subject: Subject, settings: Settings) -> Findings:
         findings.verdicts.extend(_claims(subject, question, found, settings.margins.get(question.name, {})))
         findings.tables["concepts"].extend(_table(subject, question, found, difference))
     possible = [question for question in asked if len(question.concepts)]
-    findings.tables["latents"] = names(subject.taxonomy, possible, codes[subject.studied])
+    findings.tables["latents"] = names(subject.taxonomy, possible, codes[subject.studied], seed=subject.seed)
     return findings
 
 
-def choose(
-    ranks: Ranks, truth: Csr
-) -> tuple[Int[np.ndarray, " concept"], Float[np.ndarray, " concept"]]:
+def choose(ranks: Ranks, truth: Csr) -> tuple[Int[np.ndarray, " concept"], Float[np.ndarray, " concept"]]:
     """For each concept the latent of highest AUROC, and that AUROC."""
     step = max(1, TOGETHER // len(ranks.zero))
     tables = (auroc(ranks, truth[:, start : start + step]) for start in range(0, truth.shape[1], step))
@@ -141,14 +138,13 @@ def directions(side: Side, x: Float[Tensor, "context d"]) -> Float[Tensor, "conc
 
 def mean_difference(question: Question, x: Float[Tensor, "context d"]) -> Float[np.ndarray, " concept"]:
     """Test AUROC of x . (mean difference on the fit side): what a supervised direction per concept can do."""
-    toward, truth = directions(question.fit, x), question.test.truth()
     rows = x[torch.from_numpy(question.test.rows).to(x.device)].cpu()
-    found, step = [], max(1, TOGETHER // len(rows))
-    for start in range(0, len(toward), step):
-        ranks = rank((rows @ toward[start : start + step].T).numpy())
-        each = np.arange(len(ranks.zero))
-        found.append(auroc_of(ranks, truth[:, start : start + step], concepts=each, latents=each))
-    return np.concatenate(found)
+    truth = question.test.truth().tocsc()
+    positive = (truth[:, concept].toarray().ravel() > 0 for concept in range(truth.shape[1]))
+    toward = directions(question.fit, x)
+    return np.array(
+        [separation((rows @ one).numpy(), own) for one, own in zip(toward, positive, strict=True)]
+    )
 
 
 def _recover(

@@ -34,14 +34,28 @@ def word_ends(lm: LM, contexts: Sequence[Context]) -> list[list[int]]:
     return found
 
 
-@torch.no_grad()
+_captured: dict[tuple[object, ...], Tensor] = {}
+
+
 def capture_words(
     lm: LM, site: str, contexts: Sequence[Context], *, tokens: int
 ) -> Float[Tensor, "context d"]:
     """The activation at the last token of each context's concept, float32, on the LM's device.
 
-    `tokens` is the most that go through the LM at once.
+    `tokens` is the most that go through the LM at once. The last result is kept: the many SAEs of one site
+    that a pipeline judges one after the other share the contexts, and with them the longest pass of an
+    evaluation.
     """
+    key = (lm.fingerprint, lm.device, lm.model.dtype, site, tuple(contexts), tokens)
+    if key not in _captured:
+        found = _capture(lm, site, contexts, tokens)
+        _captured.clear()
+        _captured[key] = found
+    return _captured[key]
+
+
+@torch.no_grad()
+def _capture(lm: LM, site: str, contexts: Sequence[Context], tokens: int) -> Float[Tensor, "context d"]:
     rows = word_ends(lm, contexts)
     prefix = len(lm.reader.prefix)
     found = torch.empty(len(rows), lm.d, device=lm.device)
@@ -49,5 +63,7 @@ def capture_words(
         ids, mask = lm.reader.pad([rows[at] for at in batch])
         last = torch.tensor([prefix + len(rows[at]) - 1 for at in batch], device=lm.device)
         activation = lm.capture(ids, mask, [site])[site]
-        found[torch.tensor(batch, device=lm.device)] = activation[torch.arange(len(batch)), last].float()
+        found[torch.tensor(batch, device=lm.device)] = activation[
+            torch.arange(len(batch), device=lm.device), last
+        ].float()
     return found

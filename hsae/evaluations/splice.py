@@ -79,7 +79,9 @@ def _losses(subject: Subject, most: int) -> dict[str, Float[np.ndarray, "documen
     prefix = len(subject.lm.reader.prefix)
     edits = _edits(subject)
     sums = {name: torch.zeros(1 + windows[-1][0], 2).double() for name in edits}
-    for batch in by_length([prefix + len(ids) for _, ids in windows], tokens=subject.batch):
+    lengths = [prefix + len(ids) for _, ids in windows]
+    # few documents would fit into one rectangle, most of which would be padding
+    for batch in by_length(lengths, tokens=min(subject.tokens, max(512, sum(lengths) // 8))):
         ids, mask = subject.lm.reader.pad([windows[at][1] for at in batch])
         document = torch.tensor([windows[at][0] for at in batch])
         edited = mask.clone()

@@ -1,0 +1,3 @@
+from hsae.geometry.patterns import Patterns, load
+
+__all__ = ["Patterns", "load"]

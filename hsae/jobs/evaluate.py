@@ -35,7 +35,7 @@ HEADLINES = ("explained_variance", "l0", "ce_recovered", "recovery_word", "recov
 
 
 class Settings(Part):
-    """How sure a verdict has to be, and what baselines are fitted on; the questions have settings of their own."""
+    """How sure a verdict has to be, and what baselines are fitted on; questions have their own settings."""
 
     name: Literal["evaluate"]
     alpha: Annotated[float, Field(gt=0, lt=1)]
@@ -132,7 +132,7 @@ def _subject(job: Job) -> "Subject":
         contexts=tuple(maker.make(taxonomy, settings, seed=0)),
         seed=config.seed,
         level=1 - config.job.alpha / max(1, _claims(config)),
-        batch=hardware.batch_tokens,
+        tokens=hardware.batch_tokens,
     )
 
 
@@ -146,7 +146,7 @@ def _baselines(
     valid = store.rows(site, "valid", 0, config.job.fit_rows).to(rows.device)
     if not len(valid):
         raise UserError(
-            "the store has no row of the valid split, on which L0 is matched.\nExtract more (corpus.tokens=...)"
+            "the store has no valid row, on which L0 is matched.\nExtract more (corpus.tokens=...)"
         )
     k = max(1, round(l0(sae.encode(valid))))
     variant, settings = build.plugin("sae", config.sae)

@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from hsae.errors import UserError
+from hsae.hardware import device as device_of
 from hsae.lm import files
 from hsae.lm.model import LM
 
@@ -23,7 +24,7 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
     one that is not on this machine while the hub cannot be reached, weights that do not fill the model, an
     unknown architecture, a device that is not there.
     """
-    path, device = str(path), _device(device)
+    path, device = str(path), device_of(device)
     place = files.folder(path)
     source = str(place or path)
     logging.disable_progress_bar()
@@ -47,18 +48,6 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
             "The model would run on random numbers in their place."
         )
     return LM(model.to(device), tokenizer, fingerprint=files.fingerprint(path, revision))
-
-
-def _device(asked: str) -> str:
-    """`auto` is the best there is: cuda, mps, cpu."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked == "auto":
-        return next(kind for kind, found in there.items() if found)
-    if not there.get(asked.partition(":")[0], True):
-        raise UserError(
-            f"hardware.device={asked} was asked for, and torch finds no such device.\nType: hardware=cpu"
-        )
-    return asked
 
 
 def _dtype(asked: str, device: str) -> torch.dtype:

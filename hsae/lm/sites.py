@@ -88,11 +88,17 @@ class Place:
 
     def replace(self, change: Change) -> RemovableHandle:
         """Put `change(tensor)` in the tensor's place at every pass."""
+        change = _three_axes(change)
         if self.input:
             return self.module.register_forward_pre_hook(
                 lambda _, args, kwargs: _with_stream(args, kwargs, change), with_kwargs=True
             )
         return self.module.register_forward_hook(lambda _, __, output: _with_tensor(output, change))
+
+
+def _three_axes(change: Change) -> Change:
+    # OPT's MLP runs on flattened rows [batch*token d]: there, all texts of a batch follow each other as one
+    return lambda tensor: change(tensor) if tensor.dim() == 3 else change(tensor[None])[0]
 
 
 def _tensor(output: Any) -> Tensor:
@@ -125,6 +131,11 @@ def places(base: nn.Module, config: Any) -> dict[str, Place]:
             f"(known: {', '.join(sorted(FAMILIES))}).\nAdd one in hsae/lm/sites.py from its modules:\n"
             + tree(base)
         )
+    if not getattr(config, "do_layer_norm_before", True):
+        raise UserError(
+            "this OPT norms the stream after each addition (only OPT-350m does): it has no residual stream to read.\n"
+            "Take another size, such as model.path=facebook/opt-125m"
+        )
     found = {"embed": Place(base.get_submodule(family.embed), input=False)}
     blocks = base.get_submodule(family.blocks)
     mid = family.mid if _mlp_reads_after_attention(config) else None
@@ -140,9 +151,7 @@ def places(base: nn.Module, config: Any) -> dict[str, Place]:
 
 
 def _mlp_reads_after_attention(config: Any) -> bool:
-    # Pythia runs attention and MLP side by side; OPT-350m norms each sum, so no module reads the sum itself
-    beside = getattr(config, "use_parallel_residual", False)
-    return not beside and getattr(config, "do_layer_norm_before", True)
+    return not getattr(config, "use_parallel_residual", False)  # Pythia's blocks run the two side by side
 
 
 def unknown_site(site: str, known: list[str]) -> UserError:

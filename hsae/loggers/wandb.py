@@ -32,7 +32,7 @@ def opened(settings: Settings, run: Run) -> Iterator[Log]:
         project=settings.project,
         entity=settings.entity,
         mode=settings.mode,
-        dir=run.outputs,
+        dir=run.outputs.resolve(),  # W&B's own process may have been started elsewhere
         id=identity(run.folder / NOTE),
         resume="allow",
         name=run.name,

@@ -2,13 +2,15 @@
 legend.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 from hsae.report.plot import COLOURS
 
 ABOVE = -1
 """Of a concept that stands above all categories."""
+
+FEWEST = 3
+"""Concepts that a branch must have to be a category at all."""
 
 
 def categories(parents: Sequence[int]) -> list[int]:
@@ -46,8 +48,8 @@ def _sizes(parents: Sequence[int]) -> list[int]:
 
 
 def _tells_apart(cut: Sequence[int], size: Sequence[int], total: int) -> float:
-    shares = [n / total for _, n in Counter({row: size[row] for row in cut}).most_common(COLOURS)]
-    return sum(share * (1 - share) for share in shares)
+    shares = sorted((size[row] / total for row in cut if size[row] >= FEWEST), reverse=True)
+    return sum((share * (1 - share) for share in shares[:COLOURS]), start=0.0)
 
 
 def _nearest(parents: Sequence[int], chosen: set[int]) -> list[int]:

@@ -52,5 +52,9 @@ def _name(sae: Artifact) -> str:
 
 
 def _teacher(sae: Artifact) -> str:
-    teacher = sae.config["teacher"]["name"]
-    return "blank" if teacher == "none" else f"taught by {teacher.replace('_', ' ')}"
+    """A control is a teacher whose vectors lost their meaning, and says so."""
+    teacher = sae.config["teacher"]
+    if teacher["name"] == "none":
+        return "blank"
+    control = "" if teacher.get("control", "none") == "none" else f"{teacher['control']} "
+    return f"taught by {control}{teacher['name'].replace('_', ' ')}"

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from hsae import artifact
 from hsae.artifact import Artifact
-from hsae.errors import MissingInput
+from hsae.errors import MissingInput, UserError
 from hsae.report.baselines import Beside, baselines
 from hsae.report.categories import ABOVE, categories
 from hsae.report.concept_map import ConceptMap, Entry
@@ -26,6 +26,7 @@ from hsae.report.verdicts import Claim
 
 HELD_OUT = "held_out/explained_variance"
 STUDIED = "sae"
+MOST_POINTS = 200
 
 
 @final
@@ -102,8 +103,9 @@ class Material:
                 about = self._sae(evaluation)
                 parents = _card(self._origin(evaluation, "sae"))["parents"]
                 found.append((self._title(about), evaluation, list(_latents(evaluation, parents))))
-        # those with a hierarchy first: the others have only a ranking to show
-        return sorted(found, key=lambda one: all(latent.parent < 0 for latent in one[2]))
+        # those with a hierarchy first, for the others have only a ranking to show; then one seed of each
+        flat = lambda latents: all(latent.parent < 0 for latent in latents)
+        return sorted(found, key=lambda one: (flat(one[2]), self._sae(one[1]).seed))
 
     def _title(self, about: Identity) -> str:
         """Name, teacher, seed; the site where there are several."""
@@ -113,9 +115,16 @@ class Material:
     def _sae(self, evaluation: Artifact) -> Identity:
         return self.saes[self._origin(evaluation, "sae").fingerprint]
 
-    def _origin(self, of: Artifact, kind: str) -> Artifact:
-        wanted = {said["fingerprint"] for said in of.manifest["inputs"].values()}
-        return next(one for one in self.of_kind(kind) if one.fingerprint in wanted)
+    def _origin(self, of: Artifact, role: str) -> Artifact:
+        """The artifact that another was made from. Raises UserError where it was deleted since."""
+        said = of.manifest["inputs"][role]
+        for one in self.artifacts:
+            if one.fingerprint == said["fingerprint"]:
+                return one
+        raise UserError(
+            f"{of.folder} was made from {said['slug']}-{said['fingerprint']}, which is not there any more.\n"
+            f"Make that again with hsae job={said['job']}, or show what is left: take this one out of job.of."
+        )
 
 
 def with_origins(asked: Iterable[Artifact]) -> list[Artifact]:
@@ -203,10 +212,11 @@ def _latents(evaluation: Artifact, parents: Sequence[int]) -> Iterator[Latent]:
         )
 
 
-def _points(sae: Artifact) -> Iterator[tuple[int, Number]]:
-    for line in _lines(sae, "log.jsonl"):
-        if line.get(HELD_OUT) is not None:
-            yield line["tokens"], line[HELD_OUT]
+def _points(sae: Artifact) -> list[tuple[int, Number]]:
+    """What was logged of the held-out rows, thinned to MOST_POINTS; the last always stays."""
+    lines = [line for line in _lines(sae, "log.jsonl") if line.get(HELD_OUT) is not None]
+    step = -(-len(lines) // MOST_POINTS) or 1
+    return [(line["tokens"], line[HELD_OUT]) for line in reversed(lines[::-1][::step])]
 
 
 def _card(sae: Artifact) -> dict[str, Any]:

@@ -17,6 +17,9 @@ KEY = {
     "the same under the null": '<circle cx="15" cy="7" r="3.5" class="null"/>',
 }
 
+PANELS = 12
+"""Dictionaries whose latents are drawn: each adds up to a seventh of a megabyte to the page."""
+
 
 def all_sections(material: Material, *, seed: int) -> list[Section]:
     """Verdicts first: the rest of the page is there to let a reader doubt them."""
@@ -109,11 +112,15 @@ def latent_section(material: Material) -> Section:
         )
         return Section("latents", "Latents and their concepts", lead, body)
     drawn = []
-    for title, evaluation, found in material.hierarchies:
+    for title, evaluation, found in material.hierarchies[:PANELS]:
         nested = any(latent.parent >= 0 for latent in found)
         drawing = latents.forest(found) if nested else latents.flat(found)
         drawn.append((title, figure(drawing, _named(found, evaluation))))
-    return Section("latents", "Latents and their concepts", lead, panels(drawn))
+    more = len(material.hierarchies) - len(drawn)
+    rest = tag(
+        "p", f"The latents of {plural(more, 'more dictionary', 'more dictionaries')} are in latents.csv."
+    )
+    return Section("latents", "Latents and their concepts", lead, join(panels(drawn), rest if more else None))
 
 
 def _named(found: Sequence[latents.Latent], evaluation: Artifact) -> Markup:

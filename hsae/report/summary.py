@@ -60,16 +60,17 @@ def _books(material: Material) -> Iterator[str]:
         concepts = _last([book], "concepts")
         many = "Concepts" if concepts is None else plural(int(concepts), "concept")
         source, model = book.config["concepts"]["name"], book.config["model"]["name"]
-        yield f"{many} of {source}, as the language model {model} represents them, became an encyclopedia."
+        yield f"{many} ({source}), as the language model {model} represents them, became an encyclopedia."
 
 
 def _saes(material: Material) -> Iterator[str]:
     if known := list(material.saes.values()):
         kinds, teachers = _listed(one.name for one in known), _listed(one.teacher for one in known)
-        seeds, sites = _listed(str(one.seed) for one in known), _listed(one.site for one in known)
+        seeds, sites = sorted({one.seed for one in known}), _listed(one.site for one in known)
+        repeated = f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(map(str, seeds))}"
         yield (
-            f"{plural(len(known), 'sparse autoencoder')} ({kinds}; {teachers}; seed {seeds}) learned "
-            f"from its activations at {sites}."
+            f"{plural(len(known), 'sparse autoencoder')} ({kinds}; {teachers}; {repeated}) learned from its "
+            f"activations at {sites}."
         )
 
 

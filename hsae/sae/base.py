@@ -3,8 +3,8 @@
     z     = activation((x - b_dec) W_enc + b_enc)
     x_hat = z W_dec + b_dec
 
-A variant says where its weights are, how a code is read and what else it is trained to do. It knows no language
-model, no disk and no encyclopedia: a teacher reaches it as vectors and parents.
+A variant says where its weights are, how a code is read and what else it is trained to do. It knows no
+language model, no disk and no encyclopedia: a teacher reaches it as vectors and parents.
 """
 
 from abc import ABC, abstractmethod
@@ -14,24 +14,28 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from hsae.errors import UserError
 from hsae.sae import kernels
 from hsae.sae.kernels import Sparse
 from hsae.sae.losses import unexplained
-from hsae.sae.teacher import BLANK, Placement
+from hsae.sae.teacher import BLANK, Placement, Teacher
 
 
 class Terms(NamedTuple):
-    """What one batch says: named losses, already weighted, whose sum is minimised; rows in which each latent fired."""
+    """What one batch says."""
 
     losses: dict[str, Float[Tensor, ""]]
+    """Named and already weighted: their sum is minimised."""
     fired: Int[Tensor, " latent"]
+    """Rows in which each latent is above zero."""
 
 
 class SAE(nn.Module, ABC):
     """A dictionary of `latents` vectors in d dimensions of which a row uses at most `k`.
 
-    `parents[v]` is the latent that must fire for v to fire, -1 for those that need nobody; W_dec row v is what v
-    writes, and every row has the length `row_norm`: 1 while training, 1 / scale once `fold` was called.
+    `parents[v]` is the latent that must fire for v to fire, -1 for those that need nobody; W_dec row v is
+    what v writes, and every row has the length `row_norm`: 1 while training, 1 / scale once `fold` was
+    called.
     """
 
     W_enc: Tensor  # [d latent]: a parameter, or made of parameters
@@ -41,9 +45,14 @@ class SAE(nn.Module, ABC):
 
     def __init__(self, *, d: int, parents: Int[Tensor, " latent"], k: int, aux: float):
         super().__init__()
+        if k > len(parents):
+            raise UserError(
+                f"{k} latents cannot fire at once where there are {len(parents)}.\nSet sae.k lower."
+            )
         self.k = k
         self.aux = aux
         self.placement: Placement = BLANK
+        self._anchored = False
         self.b_enc = nn.Parameter(torch.zeros(len(parents)))
         self.b_dec = nn.Parameter(torch.zeros(d))
         self.register_buffer("parents", parents)
@@ -79,11 +88,11 @@ class SAE(nn.Module, ABC):
 
     @abstractmethod
     def project_gradients(self) -> None:
-        """Remove from each decoder vector's gradient what would only change its length. Called before a step."""
+        """Before a step: remove from each decoder vector's gradient what would only change its length."""
 
     @abstractmethod
     def renormalise(self) -> None:
-        """Give each decoder vector the length `row_norm` again. Called after a step."""
+        """After a step: give each decoder vector the length `row_norm` again."""
 
     @abstractmethod
     def _fold_weights(self, scale: float) -> None:
@@ -116,10 +125,19 @@ class SAE(nn.Module, ABC):
 
     @torch.no_grad()
     def centre(self, b_dec: Float[Tensor, " d"]) -> None:
-        """Start from another b_dec. Taught latents keep reading what they were taught to read."""
-        taught = self.placement.latents
-        self.b_enc[taught] += (b_dec - self.b_dec) @ self.W_enc[:, taught]
+        """Start from another b_dec. Latents whose teacher has a center of its own keep reading from there."""
+        if self._anchored:
+            taught = self.placement.latents
+            self.b_enc[taught] += (b_dec - self.b_dec) @ self.W_enc[:, taught]
         self.b_dec.copy_(b_dec)
+
+    @torch.no_grad()
+    def taught(self, teacher: Teacher, placement: Placement) -> None:
+        """Remember who was taught what, and start from the teacher's center if it has one."""
+        self.placement = placement
+        if teacher.center is not None:
+            self._anchored = True
+            self.b_dec.copy_(teacher.center)
 
     @torch.no_grad()
     def fold(self, scale: float) -> None:
@@ -136,12 +154,16 @@ class SAE(nn.Module, ABC):
         return {}
 
     def _revive(
-        self, x: Float[Tensor, "batch d"], error: Float[Tensor, "batch d"], code: Sparse, dead: Bool[Tensor, " latent"]
+        self,
+        x: Float[Tensor, "batch d"],
+        error: Float[Tensor, "batch d"],
+        code: Sparse,
+        dead: Bool[Tensor, " latent"],
     ) -> Float[Tensor, ""]:
-        """AuxK: the d/2 loudest dead latents of a row reconstruct what the code left over, in that error's variance.
+        """AuxK: a row's d/2 loudest dead latents reconstruct what the code left over; its unexplained share.
 
-        Full strength from d/2 dead latents on. A latent with a parent may only try where its parent fires: elsewhere
-        it would learn what it can never say. Source: Gao et al. 2024, arXiv:2406.04093, A.2.
+        Full strength from d/2 dead latents on. A latent with a parent may only try where its parent fires:
+        elsewhere it would learn what it can never say. Source: Gao et al. 2024, arXiv:2406.04093, A.2.
         """
         latents = dead.nonzero().squeeze(1)
         wanted = max(self.d // 2, 1)
@@ -163,9 +185,7 @@ class SAE(nn.Module, ABC):
         return (code.dense(self.latents)[:, parents.clamp(min=0)] > 0) | (parents < 0)
 
 
-def remove_radial(
-    gradient: Float[Tensor, "row d"], rows: Float[Tensor, "row d"]
-) -> Float[Tensor, "row d"]:
+def remove_radial(gradient: Float[Tensor, "row d"], rows: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
     """gradient - (gradient . r) r, where r is the row's direction."""
     direction = nn.functional.normalize(rows, dim=1)
     return gradient - (gradient * direction).sum(1, keepdim=True) * direction

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from hsae.sae.teacher import Teacher
 
+LEAST = 0.1
+"""Share of an increment's energy below which a child is not said to be taught."""
+
 
 @final
 class Families(NamedTuple):
@@ -21,10 +24,12 @@ class Families(NamedTuple):
 
 
 def place(parents: Sequence[int], *, tops: int, children: int) -> Families:
-    """Concepts with children become tops, those with the most leaves first; leaves become children under them.
+    """Concepts with children become tops, those with the most leaves first; leaves become children under
+    them.
 
-    A concept inside the tree stands once, as a top with its whole pattern: two levels cannot hold it as a child of
-    its own parent too. Leaves without a parent take the slots that remain. Who finds no room is counted, by reason.
+    A concept inside the tree stands once, as a top with its whole pattern: two levels cannot hold it as a
+    child of its own parent too. Leaves without a parent take the slots that remain. Who finds no room is
+    counted, by reason.
     """
     inner = {parent for parent in parents if parent >= 0}
     leaves: dict[int, list[int]] = {concept: [] for concept in sorted(inner)}
@@ -50,7 +55,8 @@ def place(parents: Sequence[int], *, tops: int, children: int) -> Families:
 class Increments(NamedTuple):
     """What the children of one top add to it, in the few dimensions that hold most of it.
 
-    Child i writes inside[i] @ axes, and gain[i] * inside[i] @ reading is the filter that reads it as its length.
+    Child i writes inside[i] @ axes, and gain[i] * inside[i] @ reading is the filter that reads it as its
+    length.
     """
 
     concepts: list[int]
@@ -60,6 +66,7 @@ class Increments(NamedTuple):
     gain: Float[Tensor, " child"]
     energy: float
     """Sum of the squared lengths of the increments."""
+    left_out: Mapping[str, int]
 
     @property
     def held(self) -> float:
@@ -68,22 +75,29 @@ class Increments(NamedTuple):
 
 
 def increments(teacher: Teacher, top: int, children: Sequence[int], *, dimensions: int) -> Increments:
-    """The increments over `top`, projected on at most `dimensions` axes; a child equal to its parent is dropped.
+    """The increments over `top`, projected on at most `dimensions` axes.
 
-    With increments W = U S V (one row a child) the axes are the first rows of V, and the filters' axes the same mixture
-    of the filters R, S^-1 U^T R. As R = W P for a positive definite P, a projected filter still reads its own
-    projected increment.
+    With increments W = U S V (one row a child) the axes are the first rows of V, and the filters' axes the
+    same mixture of the filters R, S^-1 U^T R. As R = W P for a positive definite P, a projected filter still
+    reads its own projected increment. A child equal to its parent is left out, and one of which the axes hold
+    less than LEAST: its latent would be named after what it does not write.
     """
     write, read = (side[list(children)] - side[top] for side in (teacher.write, teacher.read))
     differs = (write * read).sum(1) > 0
-    concepts = [child for child, yes in zip(children, differs.tolist(), strict=True) if yes]
     write, read = write[differs], read[differs]
     U, S, V = torch.linalg.svd(write, full_matrices=False)
-    rank = min(dimensions, int((S > 1e-5 * S[:1]).sum()))
+    rank = min(dimensions, int((S / S[:1] > 1e-5).sum()))
     axes, reading = V[:rank], (U[:, :rank] / S[:rank]).T @ read
     inside = write @ axes.T
+    fits = inside.square().sum(1) >= LEAST * write.square().sum(1)
+    kept = torch.tensor(list(children), dtype=torch.long)[differs][fits].tolist()
+    energy, inside = write.square().sum().item(), inside[fits]
     gain = inside.norm(dim=1) / ((inside @ reading) * (inside @ axes)).sum(1)
-    return Increments(concepts, axes, reading, inside, gain, write.square().sum().item())
+    left_out = {
+        "no difference from the parent": int((~differs).sum()),
+        "hardly in its parent's subspace": int((~fits).sum()),
+    }
+    return Increments(kept, axes, reading, inside, gain, energy, left_out)
 
 
 def beside(axes: Float[Tensor, "rank d"], count: int, generator: torch.Generator) -> Float[Tensor, "count d"]:

@@ -1,8 +1,6 @@
 """An SAE in a folder: its weights as safetensors, and what they are as JSON."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,23 +11,16 @@ from safetensors.torch import load_file, save_file
 
 from hsae.config import Part
 from hsae.errors import UserError
+from hsae.journal import whole
 from hsae.sae.base import SAE
 from hsae.sae.teacher import Placement
 
 WEIGHTS, CARD = "sae.safetensors", "sae.json"
 
 
-@contextmanager
-def at_once(path: Path) -> Iterator[Path]:
-    """A draft to write, which becomes `path` when it is complete: a killed process leaves the old file or the new."""
-    draft = path.with_name(f".{path.name}.draft")
-    yield draft
-    draft.replace(path)
-
-
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """A safetensors file without metadata, whose order is not fixed: equal tensors give equal bytes."""
-    with at_once(path) as draft:
+    with whole(path) as draft:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft)
 
 
@@ -42,7 +33,7 @@ def load_tensors(path: Path, *, device: torch.device | str = "cpu") -> dict[str,
 
 
 def save(sae: SAE, settings: Part, folder: Path, **facts: Any) -> None:
-    """Weights, then the card, whose presence says that both are there. `facts` stand in the card beside its own."""
+    """Weights, then the card with `facts` beside its own; where the card is, both are."""
     save_tensors(sae.state_dict(), folder / WEIGHTS)
     placement = sae.placement
     said = {
@@ -59,7 +50,7 @@ def save(sae: SAE, settings: Part, folder: Path, **facts: Any) -> None:
         "left_out": dict(placement.left_out),
         **facts,
     }
-    with at_once(folder / CARD) as draft:
+    with whole(folder / CARD) as draft:
         draft.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -75,7 +66,7 @@ def card(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> SAE:
-    """The SAE that `save` wrote, for activations as the LM gives them. Raises UserError where it cannot be read."""
+    """The SAE that `save` wrote. Raises UserError where it is missing, damaged or of another shape."""
     said = card(Path(folder))
     variant = import_module(f"hsae.sae.{said['variant']}")
     settings = variant.Settings.model_validate(said["settings"])

@@ -1,89 +1,79 @@
-"""Parents with a few children each: a child may speak only when its parent does, from its parent's own subspace.
+"""Parents with a few children each: a child may speak only when its parent does, from its parent's own
+subspace.
 
 Source: Muchane et al. 2025, arXiv:2506.01197, and its code's `moe_eqx.py`. What differs from there, and why:
-- top-k of relu'd preactivations instead of a fixed threshold 1 / sqrt(d) for both levels, whose meaning hangs on the
-  scale of x; both levels have biases and x is centred.
+- top-k of relu'd preactivations instead of a fixed threshold 1 / sqrt(d) for both levels, whose meaning hangs
+on the scale of x; both levels have biases and x is centred.
 - `k` counts both levels, so that a flat dictionary of the same k is matched in L0.
 - A child's vector in d dimensions has unit length, so that its code says how much it writes; there, the
   up-projection was never renormalised and code and vector could trade length.
 - AuxK on both levels instead of two L1 terms.
-- No bi-orthogonality term: as written there it subtracts the diagonal from whole columns (`ED - jnp.diag(ED)`), it is
-  inert (gradients of order 1 / m^3), and it cannot see absorption: the absorbed pair e_p = f_p - f_c, d_c ~ f_p + f_c
-  has e_p . d_c = 0.
+- No bi-orthogonality term: as written there it subtracts the diagonal from whole columns (`ED -
+jnp.diag(ED)`), it is inert (gradients of order 1 / m^3), and it cannot see absorption: the absorbed pair e_p
+= f_p - f_c, d_c ~ f_p + f_c has e_p . d_c = 0.
 """
 
-from typing import Annotated, Literal, Self, final
+from collections import Counter
+from typing import Annotated, Literal, final
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from hsae.config import Part
 from hsae.errors import UserError
 from hsae.sae import kernels
 from hsae.sae.base import SAE, random_directions, remove_radial
 from hsae.sae.families import Increments, beside, increments, place
 from hsae.sae.kernels import Sparse
 from hsae.sae.losses import unexplained
+from hsae.sae.settings import Common
 from hsae.sae.teacher import Placement, Teacher, calibrated
 from hsae.seeding import stream
 
 
-class Settings(Part):
+class Settings(Common):
     """Tops of full rank, and under each the same number of children in a subspace of few dimensions."""
 
     name: Literal["hierarchical"]
-    latents: PositiveInt | None
-    """How many, both levels together; null takes `expansion` times the width of an activation."""
-    expansion: PositiveInt
+    k: Annotated[int, Field(ge=2, multiple_of=2)]
+    """Latents that may fire at once, both levels together: k / 2 tops with one child each."""
     children: PositiveInt
     """Under each top."""
     subspace: PositiveInt
     """Dimensions that the children of one top share."""
-    k: Annotated[int, Field(ge=2, multiple_of=2)]
-    """Latents that may fire at once, both levels together: k / 2 tops with one child each."""
     gate: Literal["hard", "scaled"]
-    """hard: a child's code is its own where its parent fires; scaled: it is multiplied by its parent's code."""
+    """A child's code where its parent fires: its own (hard), or its own times the parent's (scaled)."""
     top_weight: Annotated[float, Field(ge=0)]
     """Weight of the loss that makes the tops reconstruct alone, so that children add and do not replace."""
-    lr: PositiveFloat | None
-    """Adam's learning rate; null is 2e-4 / sqrt(latents / 2^14) (Gao et al.)."""
-    clip: PositiveFloat
-    """Largest norm of the whole gradient."""
-    aux: Annotated[float, Field(ge=0)]
-    """Weight of the loss that brings dead latents back."""
-    dead_after: PositiveInt | None
-    """Tokens of silence after which a latent is dead; null is 10 M, or a tenth of the training if that is less."""
 
     @model_validator(mode="after")
-    def _families_fit(self) -> Self:
+    def _families_fit(self) -> "Settings":
         family = self.children + 1
         if self.latents is not None and self.latents % family:
             near = max(self.latents // family, 1) * family
             raise ValueError(
-                f"latents={self.latents} is no whole number of families of 1 top and {self.children} children: "
+                f"latents={self.latents} is no multiple of {family} (1 top and {self.children} children): "
                 f"set latents={near}, or another children"
-            )
-        if self.latents is not None and self.k // 2 > self.latents // family:
-            raise ValueError(
-                f"k={self.k} means {self.k // 2} tops at once where there are {self.latents // family}: set k lower"
             )
         return self
 
     def width(self, d: int) -> int:
-        """Latents over activations of width d, in whole families."""
+        """Latents over activations of width d: as many whole families as `expansion` has room for."""
         return self.latents or max(self.expansion * d // (self.children + 1), 1) * (self.children + 1)
 
 
 @final
 class Hierarchical(SAE):
-    """x_hat = b_dec + sum over firing tops j of (z_j d_j + c_j v_j): v_j is the vector of j's loudest child, c_j its code.
+    """x_hat = b_dec + sum over the tops j that fire of z_j d_j + c_j v_j; c and v are of j's loudest child i.
 
-    z = relu(top_{k/2}((x - b_dec) top_enc + b_enc));  c_j = 1[z_j > 0] relu(max_i low_enc_ji . down_j (x - b_dec) + b_enc)
+        z   = relu(top_{k/2}((x - b_dec) top_enc + b_enc))
+        c_j = 1[z_j > 0] relu(max_i low_enc_ji . down_j (x - b_dec) + b_enc_ji)
+        v_j = low_dec_ji up_j, brought to unit length
 
-    Latents are numbered tops first, then the children of top 0, of top 1, ...; W_enc and W_dec are made of the
-    factors, so that `code = gate((x - b_dec) W_enc + b_enc)` holds for them as for any other.
+    Latents are numbered tops first, then the children of top 0, of top 1, ... W_enc and W_dec are made of the
+    factors, and the equation of every SAE holds for them.
     """
 
     def __init__(self, settings: Settings, *, d: int, seed: int):
@@ -92,13 +82,13 @@ class Hierarchical(SAE):
         under = torch.arange(tops).repeat_interleave(settings.children)
         parents = torch.cat([torch.full((tops,), -1), under])
         super().__init__(d=d, parents=parents, k=settings.k, aux=settings.aux)
-        self.tops, self.children, self.subspace = tops, settings.children, settings.subspace
+        self.tops, self.per_top, self.subspace = tops, settings.children, settings.subspace
         self.scaled = settings.gate == "scaled"
         self.top_weight = settings.top_weight
         generator = stream(seed, "sae weights")
         vectors = random_directions(self.tops, d, generator=generator)
         spaces = random_directions(self.tops, self.subspace, d, generator=generator)
-        atoms = random_directions(self.tops, self.children, self.subspace, generator=generator)
+        atoms = random_directions(self.tops, self.per_top, self.subspace, generator=generator)
         self.top_dec, self.top_enc = nn.Parameter(vectors), nn.Parameter(vectors.T.contiguous())
         self.up, self.down = nn.Parameter(spaces), nn.Parameter(spaces.clone())
         self.low_dec, self.low_enc = nn.Parameter(atoms), nn.Parameter(atoms.clone())
@@ -115,8 +105,8 @@ class Hierarchical(SAE):
         return torch.cat([self.top_dec, self.row_norm * vectors])
 
     def flops_per_token(self) -> int:
-        """2 d tops (1 + subspace) to look at all tops and subspaces, k / 2 families' children, 2 d k to decode."""
-        families = self.k // 2 * 2 * self.subspace * self.children
+        """All tops and all subspaces, 2 d tops (1 + subspace); k / 2 families' children; 2 d k to decode."""
+        families = self.k // 2 * 2 * self.subspace * self.per_top
         return 2 * self.d * (self.tops * (1 + self.subspace) + self.k) + families
 
     def encode_sparse(self, x: Float[Tensor, "batch d"]) -> Sparse:
@@ -124,7 +114,7 @@ class Hierarchical(SAE):
         tops = kernels.top_affine(x, self.b_dec, self.top_enc, self.b_enc[: self.tops], k=self.k // 2)
         loudest = self._children(x, tops.indices).max(dim=2)
         gate = tops.values if self.scaled else (tops.values > 0).to(x.dtype)
-        atoms = self.tops + tops.indices * self.children + loudest.indices
+        atoms = self.tops + tops.indices * self.per_top + loudest.indices
         values = torch.cat([tops.values, loudest.values.relu() * gate], dim=1)
         return Sparse(torch.cat([tops.indices, atoms], dim=1), values)
 
@@ -133,19 +123,21 @@ class Hierarchical(SAE):
     ) -> Float[Tensor, "batch place child"]:
         """Preactivations of the children of the tops that each row names.
 
-        Every subspace is looked at in one product and the named ones are picked from it: gathering each row's own
-        projections moves batch * k/2 * subspace * d numbers and is memory-bound (2,048 rows, 16 of 256 tops of 4
-        dimensions, d = 192: 3 ms against 60 ms).
+        Every subspace is looked at in one product and the named ones are picked from it: gathering each row's
+        own projections moves batch * k/2 * subspace * d numbers and is memory-bound (2,048 rows, 16 of 256
+        tops of 4 dimensions, d = 192: 3 ms against 60 ms).
         """
         down = self.down.flatten(0, 1).T
         with torch.no_grad():
             everywhere = (x - self.b_dec) @ down
         axes = torch.arange(self.subspace, device=x.device)
         places = (tops[:, :, None] * self.subspace + axes).flatten(1)
-        inside = kernels.affine_at(everywhere, places, x, self.b_dec, down).unflatten(1, (-1, 1, self.subspace))
+        inside = kernels.affine_at(everywhere, places, x, self.b_dec, down)
         # an embedding's backward adds up in a fixed order, that of indexing does not (atomic additions)
-        filters = nn.functional.embedding(tops, self.low_enc.flatten(1)).unflatten(2, (self.children, self.subspace))
-        biases = nn.functional.embedding(tops, self.b_enc[self.tops :].unflatten(0, (self.tops, self.children)))
+        filters = nn.functional.embedding(tops, self.low_enc.flatten(1))
+        biases = nn.functional.embedding(tops, self.b_enc[self.tops :].view(self.tops, self.per_top))
+        filters = rearrange(filters, "batch place (child dim) -> batch place child dim", child=self.per_top)
+        inside = rearrange(inside, "batch (place dim) -> batch place 1 dim", dim=self.subspace)
         return (filters * inside).sum(3) + biases
 
     def _more_losses(self, x: Float[Tensor, "batch d"], code: Sparse) -> dict[str, Tensor]:
@@ -160,8 +152,7 @@ class Hierarchical(SAE):
 
     @torch.no_grad()
     def renormalise(self) -> None:
-        """The tops' vectors; the factors of the children's too, which leaves those as they are and keeps the step
-        size of their learning from fading as factors grow."""
+        """The tops' vectors, and the factors of the children's: factors that grew would learn ever less."""
         self.top_dec.copy_(nn.functional.normalize(self.top_dec, dim=1) * self.row_norm)
         self.low_dec.copy_(nn.functional.normalize(self.low_dec, dim=2))
         self.up *= self.subspace**0.5 / self.up.flatten(1).norm(dim=1)[:, None, None]
@@ -175,7 +166,14 @@ class Hierarchical(SAE):
 def build(settings: Settings, *, d: int, teacher: Teacher | None, seed: int) -> Hierarchical:
     """A blank dictionary, or one whose first families are the teacher's."""
     if settings.subspace > d:
-        raise UserError(f"a subspace of {settings.subspace} dimensions in activations of {d}: set sae.subspace<={d}")
+        raise UserError(
+            f"a subspace of {settings.subspace} dimensions in activations of {d}: set sae.subspace<={d}"
+        )
+    if settings.k // 2 > settings.width(d) // (settings.children + 1):
+        raise UserError(
+            f"k={settings.k} means {settings.k // 2} tops at once, and {settings.width(d)} latents hold only "
+            f"{settings.width(d) // (settings.children + 1)}.\nSet sae.k lower, or sae.latents higher."
+        )
     sae = Hierarchical(settings, d=d, seed=seed)
     if teacher is not None:
         _teach(sae, teacher, seed=seed)
@@ -184,32 +182,38 @@ def build(settings: Settings, *, d: int, teacher: Teacher | None, seed: int) -> 
 
 @torch.no_grad()
 def _teach(sae: Hierarchical, teacher: Teacher, *, seed: int) -> None:
-    """Concepts with children as tops with their whole pattern, their leaves as increments in the top's subspace."""
-    families = place(teacher.parents.tolist(), tops=sae.tops, children=sae.children)
+    """Concepts with children become tops with their whole pattern, leaves become increments over them."""
+    families = place(teacher.parents.tolist(), tops=sae.tops, children=sae.per_top)
     read, write = teacher.read[families.tops], teacher.write[families.tops]
     sae.top_dec[: len(families.tops)] = nn.functional.normalize(write, dim=1)
     sae.top_enc[:, : len(families.tops)] = calibrated(read, write).T
-    sae.b_dec.copy_(teacher.center)
     generator = stream(seed, "axes beside the taught")
     latents, concepts = list(range(len(families.tops))), list(families.tops)
     energy = held = write.square().sum().item()
-    alike = 0
+    left_out = Counter(families.left_out)
     for slot, (top, children) in enumerate(zip(families.tops, families.children, strict=True)):
         family = increments(teacher, top, children, dimensions=sae.subspace)
-        alike += len(children) - len(family.concepts)
+        left_out.update(family.left_out)
         if family.concepts:
-            latents += _teach_children(sae, slot, family, teacher.write[top], generator)
+            parent = None if teacher.center is None else teacher.write[top]
+            latents += _teach_children(sae, slot, family, parent, generator)
             concepts += family.concepts
             energy, held = energy + family.energy, held + family.held
-    left_out = dict(families.left_out) | ({"no difference from the parent": alike} if alike else {})
     names = tuple(teacher.names[concept] for concept in concepts)
-    sae.placement = Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, left_out)
+    sae.taught(teacher, Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, +left_out))
 
 
 def _teach_children(
-    sae: Hierarchical, slot: int, family: Increments, parent: Float[Tensor, " d"], generator: torch.Generator
+    sae: Hierarchical,
+    slot: int,
+    family: Increments,
+    parent: Float[Tensor, " d"] | None,
+    generator: torch.Generator,
 ) -> range:
-    """Give the first children of a slot a family's increments; returns their latents."""
+    """Give the first children of a slot a family's increments; returns their latents.
+
+    `parent` is the parent's pattern, None where its length means nothing.
+    """
     taught = len(family.concepts)
     lengths = family.reading.norm(dim=1)
     sae.up[slot] = beside(family.axes, sae.subspace, generator)
@@ -217,7 +221,8 @@ def _teach_children(
     spare = (0, sae.subspace - len(lengths))
     sae.low_dec[slot, :taught] = nn.functional.pad(nn.functional.normalize(family.inside, dim=1), spare)
     sae.low_enc[slot, :taught] = nn.functional.pad(family.inside * family.gain[:, None] * lengths, spare)
-    first = slot * sae.children
-    # a child reads what it adds to its parent: on the parent's own pattern it is silent
-    sae.b_enc[sae.tops + first : sae.tops + first + taught] = -(sae.low_enc[slot, :taught] @ sae.down[slot]) @ parent
-    return range(sae.tops + first, sae.tops + first + taught)
+    latents = range(sae.tops + slot * sae.per_top, sae.tops + slot * sae.per_top + taught)
+    if parent is not None:
+        # a child reads what it adds to its parent: on the parent's own pattern it is silent
+        sae.b_enc[latents.start : latents.stop] = -(sae.low_enc[slot, :taught] @ sae.down[slot]) @ parent
+    return latents

@@ -1,8 +1,8 @@
 """Exact sparse forward and backward: dense work only where every latent has to be looked at.
 
-A code with k of `latents` entries makes every product but the encoder's cost k / latents of its dense twin (the twins
-stand in tests/sae/test_kernels.py). All of it is stock PyTorch, the same on CPU and CUDA, and sums in one fixed
-order, so that a resumed run repeats an uninterrupted one bit for bit.
+A code with k of `latents` entries makes every product but the encoder's cost k / latents of its dense twin
+(the twins stand in tests/sae/test_kernels.py). All of it is stock PyTorch, the same on CPU and CUDA, and sums
+in one fixed order, so that a resumed run repeats an uninterrupted one bit for bit.
 """
 
 from typing import Any, NamedTuple
@@ -69,7 +69,8 @@ def affine_at(
     W_enc: Float[Tensor, "d latent"],
     b_enc: Float[Tensor, " latent"] | None = None,
 ) -> Float[Tensor, "batch place"]:
-    """Entries of pre = (x - b_dec) W_enc + b_enc, which the caller computed without a graph to choose among them.
+    """Entries of pre = (x - b_dec) W_enc + b_enc, which the caller computed without a graph to choose among
+    them.
 
     Differentiable in x, the weights and the biases, at the cost of the chosen entries alone.
     """
@@ -84,8 +85,8 @@ def transposed_product(
 ) -> Float[Tensor, "{latents} d"]:
     """code.T @ rows: for every latent, the rows that name it, weighted.
 
-    Sorting the entries by latent turns it into one bag of rows per latent: 0.9 ms against 8 ms dense and 160 ms by
-    `index_add_` (2,048 rows of width 192, 32 of 2,048 latents, two cores).
+    Sorting the entries by latent turns it into one bag of rows per latent: 0.9 ms against 8 ms dense and 160
+    ms by `index_add_` (2,048 rows of width 192, 32 of 2,048 latents, two cores).
     """
     flat = indices.flatten()
     order = flat.argsort(stable=True)
@@ -133,15 +134,16 @@ class _AffineAt(Function):
         if ctx.needs_input_grad[2]:
             d_x = embedding_bag(indices, W_enc.T.contiguous(), per_sample_weights=grad, mode="sum")
         d_W = transposed_product(indices, grad, x - b_dec, latents).T
-        # the gradient of b_dec through the encoder needs no row of the batch: -(sum_b dz) W_enc^T is one product
-        # of a vector (Gao et al.'s code, kernels.py)
+        # the gradient of b_dec through the encoder needs no row of the batch: -(sum_b dz) W_enc^T is one
+        # product of a vector (Gao et al.'s code, kernels.py)
         return None, None, d_x, -(W_enc @ per_latent), d_W, per_latent if ctx.biased else None
 
 
 def _dot(
     indices: Int[Tensor, "batch place"], rows: Float[Tensor, "batch d"], vectors: Float[Tensor, "latent d"]
 ) -> Float[Tensor, "batch place"]:
-    """rows[b] . vectors[indices[b, i]]: the gradient that embedding_bag itself has for its weights, which never
+    """rows[b] . vectors[indices[b, i]]: the gradient that embedding_bag itself has for its weights, which
+    never
     gathers the vectors (1.6 ms on one core where gathering and multiplying take 18 ms on two)."""
     with torch.enable_grad():
         weights = rows.new_zeros(indices.shape).requires_grad_()

@@ -1,4 +1,4 @@
-"""What an SAE may know at birth: which concepts there are, how each is read and written, and what stands above what."""
+"""What an SAE may know at birth: concepts, how each is read and written, and what stands above what."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +12,16 @@ from torch import Tensor
 @final
 @dataclass(frozen=True)
 class Teacher:
-    """Concepts as vectors. An activation of concept c is, on average, center + write[c]; none has unit length.
+    """Concepts as vectors. An activation of concept c is, on average, center + write[c]; none has unit
+    length.
 
     write  the pattern that the concept adds to an activation
     read   a filter: read[c] . (x - center) tells how much of c is in x. It is linear in the pattern
-           (read = write P for one positive definite P), so that the filter of a difference is the difference of the
-           filters: a child's increment is formed before anything is normalised.
+           (read = write P for one positive definite P), so that the filter of a difference is the difference
+           of the filters: a child's increment is formed before anything is normalised.
     parents  row of the concept above, -1 at the roots
+    center  where patterns start; None where only their directions are known and not their length, so that
+            they start wherever the dictionary does
 
     A filter is a covector and a pattern a vector: taking one for the other is right only in whitened space
     (Haufe et al. 2014, doi:10.1016/j.neuroimage.2013.10.067).
@@ -28,7 +31,7 @@ class Teacher:
     write: Float[Tensor, "concept d"]
     parents: Int[Tensor, " concept"]
     names: tuple[str, ...]
-    center: Float[Tensor, " d"]
+    center: Float[Tensor, " d"] | None
 
     def __post_init__(self):
         backwards = ((self.read * self.write).sum(1) <= 0).nonzero().squeeze(1).tolist()
@@ -48,7 +51,8 @@ class Teacher:
 
     def scaled(self, scale: float) -> "Teacher":
         """The same teacher for activations that are multiplied by `scale`."""
-        return Teacher(self.read, self.write * scale, self.parents, self.names, self.center * scale)
+        center = None if self.center is None else self.center * scale
+        return Teacher(self.read, self.write * scale, self.parents, self.names, center)
 
 
 @final
@@ -56,8 +60,8 @@ class Teacher:
 class Placement:
     """Which latent was taught which concept, and what became of the rest.
 
-    `kept` is the share of the taught patterns' energy that the latents' vectors hold: below 1 where more children
-    stand under one parent than its subspace has dimensions. `left_out` counts the others by reason.
+    `kept` is the share of the taught patterns' energy that the latents' vectors hold: below 1 where more
+    children stand under one parent than its subspace has dimensions. `left_out` counts the others by reason.
     """
 
     latents: Int[Tensor, " taught"]
@@ -72,6 +76,7 @@ BLANK = Placement(torch.zeros(0, dtype=torch.long))
 def calibrated(read: Float[Tensor, "row d"], write: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
     """Filters scaled so that a pattern reads as its own length, filter . write = |write|.
 
-    A unit decoder vector d = write / |write| then writes back what was read: E[a | concept] = d . E[x - b | concept].
+    A unit decoder vector d = write / |write| then writes back what was read: E[a | concept] = d . E[x - b |
+    concept].
     """
     return read * (write.norm(dim=1) / (read * write).sum(1))[:, None]

@@ -3,56 +3,29 @@
 Source: Gao et al. 2024, "Scaling and evaluating sparse autoencoders", arXiv:2406.04093.
 """
 
-from typing import Annotated, Literal, Self, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from hsae.config import Part
 from hsae.sae import kernels
 from hsae.sae.base import SAE, random_directions, remove_radial
 from hsae.sae.kernels import Sparse
+from hsae.sae.settings import Common
 from hsae.sae.teacher import Placement, Teacher, calibrated
 from hsae.seeding import stream
 
 
-class Settings(Part):
+class Settings(Common):
     """A flat dictionary."""
 
     name: Literal["topk"]
-    latents: PositiveInt | None
-    """How many; null takes `expansion` times the width of an activation."""
-    expansion: PositiveInt
-    k: PositiveInt
-    """Latents that may fire at once."""
-    lr: PositiveFloat | None
-    """Adam's learning rate; null is 2e-4 / sqrt(latents / 2^14) (Gao et al.)."""
-    clip: PositiveFloat
-    """Largest norm of the whole gradient."""
-    aux: Annotated[float, Field(ge=0)]
-    """Weight of the loss that brings dead latents back."""
-    dead_after: PositiveInt | None
-    """Tokens of silence after which a latent is dead; null is 10 M, or a tenth of the training if that is less."""
-
-    @model_validator(mode="after")
-    def _k_fits(self) -> Self:
-        if self.latents is not None and self.k > self.latents:
-            raise ValueError(f"k={self.k} latents cannot fire at once where there are {self.latents}: set k lower")
-        return self
-
-    def width(self, d: int) -> int:
-        """Latents over activations of width d."""
-        return self.latents or self.expansion * d
 
 
 @final
 class TopK(SAE):
     """z = relu(top_k((x - b_dec) W_enc + b_enc)), every latent alike."""
-
-    W_enc: nn.Parameter
-    W_dec: nn.Parameter
 
     def __init__(self, settings: Settings, *, d: int, seed: int):
         latents = settings.width(d)
@@ -97,12 +70,12 @@ def _teach(sae: TopK, teacher: Teacher) -> None:
     """One latent for each concept, writing the whole pattern and not its increment over the parent.
 
     Without a gate nothing makes the parent fire along with the child: a lone increment would reconstruct the
-    concept only when the parent's latent happens to win a place of its own, and spend two places where one does.
+    concept only when the parent's latent happens to win a place of its own, and spend two places where one
+    does.
     """
     taught = min(len(teacher), sae.latents)
     read, write = teacher.read[:taught], teacher.write[:taught]
     sae.W_dec[:taught] = nn.functional.normalize(write, dim=1)
     sae.W_enc[:, :taught] = calibrated(read, write).T
-    sae.b_dec.copy_(teacher.center)
     left_out = {"more concepts than latents": len(teacher) - taught} if taught < len(teacher) else {}
-    sae.placement = Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out)
+    sae.taught(teacher, Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out))

@@ -113,6 +113,12 @@ def test_broken_documents_are_named_skipped_and_counted(tmp_path, lm):
     assert found.count() == sum(len(ids) for ids in lm.reader.ids([document.text for document in DOCUMENTS]))
 
 
+def test_a_document_that_was_skipped_before_the_budget_was_met_is_counted_once(tmp_path, lm):
+    found = make(tmp_path / "store", lm, [DOCUMENTS[0], Document("blank", ""), *DOCUMENTS[1:]], tokens=60)
+    assert found.count() == 60
+    assert found.skipped == [("blank", "it is empty")]
+
+
 def test_a_corpus_without_any_text_is_a_user_error(tmp_path, lm):
     with pytest.raises(UserError, match="no rows: 0 documents"):
         make(tmp_path / "none", lm, [])

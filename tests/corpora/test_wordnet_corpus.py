@@ -65,7 +65,12 @@ def test_questions_are_about_hidden_nouns_and_their_answers_are_right(nouns):
 
 @pytest.mark.parametrize(
     ("name", "topic", "said"),
-    [("hound", "noun.animal", "a hound"), ("apple", "", "an apple"), ("Paris", "", "Paris"), ("gold", "noun.substance", "gold")],
+    [
+        ("hound", "noun.animal", "a hound"),
+        ("apple", "", "an apple"),
+        ("Paris", "", "Paris"),
+        ("gold", "noun.substance", "gold"),
+    ],
 )
 def test_articles(name, topic, said):
     assert wordnet.with_article(name, topic=topic) == said

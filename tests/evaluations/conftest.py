@@ -47,7 +47,7 @@ def subject(lm, store):
                 "taxonomy": TAXONOMY,
                 "contexts": CONTEXTS,
                 "seed": 0,
-                "batch": 512,
+                "tokens": 512,
                 **changes,
             }
         )

@@ -42,7 +42,7 @@ def test_all_explains_everything_the_mean_nothing_and_an_offset_far_less(finding
 
 def test_explained_variance_is_that_of_the_whole_split_at_once(subject, store, held_out):
     pca = PCA(store.rows("resid_post.1", "train"), k=3)
-    found = by_name(evaluate(subject({"pca": pca}, batch=50), NO_CLAIMS), "explained_variance")["pca"]
+    found = by_name(evaluate(subject({"pca": pca}, rows=50), NO_CLAIMS), "explained_variance")["pca"]
     assert found.value == pytest.approx(
         explained_variance(held_out, pca.decode(pca.encode(held_out))), rel=1e-5
     )
@@ -91,7 +91,7 @@ def test_a_claim_that_the_null_passes_as_well_is_called_trivial(subject, held_ou
 
 def test_the_same_subject_gives_the_same_numbers_whatever_the_batch(subject, held_out):
     rows = lambda batch: by_name(
-        evaluate(subject({"mean": constant(torch.ones(held_out.shape[1]))}, batch=batch), NO_CLAIMS),
+        evaluate(subject({"mean": constant(torch.ones(held_out.shape[1]))}, rows=batch), NO_CLAIMS),
         "explained_variance",
     )["mean"]
     assert rows(7).value == pytest.approx(rows(512).value, rel=1e-9)

@@ -107,7 +107,7 @@ def test_an_edit_changes_the_logits_and_leaving_restores_them_bit_for_bit(any_lm
     for site in any_lm.site_names():
         if site.startswith("resid_mid"):
             continue
-        with any_lm.edited(site, lambda x: x + torch.linspace(-1, 1, x.shape[-1])):
+        with any_lm.edited(site, lambda x: x + torch.linspace(-1, 1, any_lm.d).expand(*x.shape[:2], -1)):
             changed = any_lm.logits(tokens.ids, tokens.mask)
         assert (changed - before).abs()[tokens.mask].max() > 1e-4, site
         assert torch.equal(any_lm.logits(tokens.ids, tokens.mask), before), site

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from hsae.lm.cloze import Question, Vocabulary, cloze, constant_guess, likeliest_words, mean_vectors, neighbours_share
+from hsae.lm.cloze import (
+    Question,
+    Vocabulary,
+    cloze,
+    constant_guess,
+    likeliest_words,
+    mean_vectors,
+    neighbours_share,
+)
 from hsae.lm.pretraining import Optimiser, fit, new_model, tokenise, train_tokenizer, windows
 
 FACTS = {"beagle": "hound", "basset": "hound", "robin": "bird", "owl": "bird", "oak": "tree", "elm": "tree"}
@@ -36,7 +44,9 @@ def test_a_wrong_answer_is_wrong(taught):
 
 def test_words_are_whole_words_in_order_of_their_probability(taught):
     model, tokenizer = taught
-    words = likeliest_words(model, tokenizer, "a beagle is a kind of", count=5, vocabulary=Vocabulary(tokenizer))
+    words = likeliest_words(
+        model, tokenizer, "a beagle is a kind of", count=5, vocabulary=Vocabulary(tokenizer)
+    )
     assert words[0] == "hound" and len(set(words)) == len(words)
 
 

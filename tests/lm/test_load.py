@@ -42,6 +42,13 @@ def test_weights_stored_in_half_precision_compute_in_float32(folder):
     assert load(str(folder), dtype="bfloat16").model.dtype == torch.bfloat16
 
 
+def test_auto_is_float32_on_a_machine_without_a_gpu(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    model = load(str(folder), device="auto", dtype="auto").model
+    assert (model.device.type, model.dtype) == ("cpu", torch.float32)
+
+
 def test_weights_that_do_not_fill_the_model_are_refused(folder):
     stored = load_file(folder / "model.safetensors")
     del stored["model.layers.1.mlp.up_proj.weight"]
@@ -80,6 +87,14 @@ def test_an_unknown_architecture_shows_its_modules_and_where_to_add_it(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"'gptj' has no row(.|\n)*sites\.py(.|\n)*h\.0\.attn: GPTJAttention"):
         load(str(tmp_path))
+
+
+def test_the_one_opt_without_a_residual_stream_is_refused(tmp_path):
+    path = random_lm_folder(tmp_path, "opt")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"do_layer_norm_before": False}))
+    with pytest.raises(UserError, match="opt-125m"):
+        load(str(path))
 
 
 def test_an_architecture_that_transformers_does_not_know_is_a_user_error(folder):

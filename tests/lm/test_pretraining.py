@@ -19,7 +19,12 @@ from hsae.lm.pretraining import (
     windows,
 )
 
-TEXTS = [f"{a} {b} is a kind of {c}." for a in ("a", "one") for b in ("dog", "cat", "owl") for c in ("animal", "pet")] * 8
+TEXTS = [
+    f"{a} {b} is a kind of {c}."
+    for a in ("a", "one")
+    for b in ("dog", "cat", "owl")
+    for c in ("animal", "pet")
+] * 8
 SHAPE = {"d": 16, "layers": 1, "heads": 2, "mlp": 32, "context": 8}
 
 

@@ -5,6 +5,7 @@ import torch
 from worlds import SENTENCES, random_lm_folder, sentences, tokenizer
 
 from hsae.errors import UserError
+from hsae.lm.batching import by_length
 from hsae.lm.loading import load
 from hsae.lm.tokens import Reader
 
@@ -26,6 +27,13 @@ def test_a_span_holds_the_tokens_of_its_word_and_no_other(lm, side):
     within = tokens.within([(2, 5), (start, start + len(word))])
     assert lm.tokenizer.decode(tokens.ids[1][within[1]]).strip() == word
     assert lm.tokenizer.decode(tokens.ids[0][within[0]]).strip() == "dog"
+
+
+def test_a_span_leaves_out_what_touches_its_word(lm):
+    text = 'say "hound", not dog'
+    tokens = lm.tokenize([text])
+    inside = tokens.ids[0][tokens.within([(5, 10)])[0]]
+    assert lm.tokenizer.decode(inside) == "hound"
 
 
 def test_prefix_and_padding_are_special_and_the_text_is_not(lm):
@@ -73,3 +81,15 @@ def test_a_text_longer_than_the_context_is_refused_and_cut_only_on_demand(lm):
 def test_an_empty_text_has_no_tokens_of_its_own(lm):
     tokens = lm.tokenize(["", "a dog"])
     assert tokens.special[0].all() and not tokens.special[1].all()
+
+
+@pytest.mark.parametrize("tokens", [1, 10, 37, 1000])
+def test_texts_of_like_length_go_together_and_each_goes_once(tokens):
+    lengths = [3, 9, 1, 12, 9, 40, 2, 2, 7]
+    batches = list(by_length(lengths, tokens=tokens))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    order = [lengths[index] for batch in batches for index in batch]
+    assert order == sorted(lengths, reverse=True)
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
+    assert len(batches) == 1 or tokens < 1000

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Seen, browse
+from report_browser import Seen, browse
 from worlds_report import CATEGORIES, concepts
 
 pytestmark = pytest.mark.timeout(150)

@@ -154,13 +154,17 @@ def vectors(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     return np.stack(list(found.values())).astype(np.float32)
 
 
-def encyclopedia(world: World) -> Artifact:
+def encyclopedia(world: World, *, lacking: int | None = None, earlier: Artifact | None = None) -> Artifact:
+    """`lacking` is the row of a concept without contexts; `earlier` the stage that this one adds to."""
     rows = concepts()
 
     def write(folder: Path) -> None:
         with h5py.File(folder / "shard-00000.h5", "w") as file:
             # the roles fit, tune, test; the second has no contexts here, so what stands there means nothing
-            file["count"] = np.tile([8, 0, 4], (len(rows), 1))
+            count = np.tile([8, 0, 4], (len(rows), 1))
+            if lacking is not None:
+                count[lacking] = 0
+            file["count"] = count
             file[f"sites/{SITE}/mean"] = np.stack(
                 [vectors(rows), np.full((len(rows), D), 1e6), vectors(rows)], axis=1
             )
@@ -171,6 +175,7 @@ def encyclopedia(world: World) -> Artifact:
         "encyclopedia",
         {"concepts.jsonl": lines(rows), "encyclopedia.json": json.dumps(index)},
         h5=write,
+        inputs={"earlier": earlier} if earlier else {},
         metrics={"concepts": len(rows), "contexts": 12 * len(rows)},
     )
 
@@ -205,9 +210,18 @@ def teacher(world: World, of: Artifact) -> Artifact:
 
 
 def sae(
-    world: World, variant: str, taught: str, seed: int, taught_by: Artifact | None = None, **choices: Any
+    world: World,
+    variant: str,
+    taught: str,
+    seed: int,
+    taught_by: Artifact | None = None,
+    *,
+    control: str = "none",
+    steps: int = 40,
+    **choices: Any,
 ) -> Artifact:
-    config = {"seed": seed, "teacher": {"name": taught}, "sae": {"name": variant, "k": 32, **choices}}
+    teacher = {"name": taught, "control": control}
+    config = {"seed": seed, "teacher": teacher, "sae": {"name": variant, "k": 32, **choices}}
     nested = [
         -1 if latent % (CHILDREN + 1) == 0 else latent - latent % (CHILDREN + 1) for latent in range(LATENTS)
     ]
@@ -216,7 +230,7 @@ def sae(
     return world.publish(
         "train_sae",
         "sae",
-        {"sae.json": json.dumps(card), "log.jsonl": lines(list(learning(variant, taught, seed)))},
+        {"sae.json": json.dumps(card), "log.jsonl": lines(list(learning(variant, taught, seed, steps)))},
         inputs={"teacher": taught_by} if taught_by else {},
         config=config,
         slug=f"tiny-{SITE}-{variant}-{taught}-seed{seed}",
@@ -228,9 +242,9 @@ def quality(variant: str, taught: str, seed: int) -> float:
     return 0.78 + 0.05 * (variant == "topk") + 0.02 * (taught != "none") + 0.004 * seed
 
 
-def learning(variant: str, taught: str, seed: int):
+def learning(variant: str, taught: str, seed: int, steps: int):
     goal = quality(variant, taught, seed)
-    for step in range(1, 41):
+    for step in range(1, steps + 1):
         tokens = step * 10_000
         line = {"tokens": tokens, "sae/fvu": 1 - goal, "seconds": step / 10}
         if step % 2 == 0 or step == 1:
@@ -241,11 +255,12 @@ def learning(variant: str, taught: str, seed: int):
 def evaluation(world: World, of: Artifact) -> Artifact:
     config = of.config
     explained = quality(config["sae"]["name"], config["teacher"]["name"], config["seed"])
+    untrained = -0.5 if config["sae"]["name"] == "topk" else -0.4
     scores = [
         *_scores("sae", explained, 0.96, 0.81, 0.08, 2 * LATENTS * D, 12_000.0),
         *_scores("pca", 0.71, 0.9, 0.66, 0.0, D * D, 9_000.0),
         *_scores("random", 0.28, 0.31, 0.61 + 0.01 * config["seed"], 0.0, LATENTS * D, 12_000.0),
-        *_scores("untrained", -0.4, 0.12, 0.6, 0.31, 2 * LATENTS * D, 12_000.0),
+        *_scores("untrained", untrained, 0.12, 0.6, 0.31, 2 * LATENTS * D, 12_000.0),
     ]
     found = [
         judge(

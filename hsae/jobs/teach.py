@@ -1,0 +1,193 @@
+"""Derives concept vectors that can teach an SAE, and judges their geometry.
+
+hsae job=teach teacher=encyclopedia layers=middle
+hsae job=teach teacher=unembedding layers.sites=[final_norm]
+"""
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from hsae import build
+from hsae.artifact import Need
+from hsae.build.contents import contents
+from hsae.config import Config, Part
+from hsae.errors import UserError
+from hsae.execute import Job
+from hsae.lm import files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from hsae.concepts import Taxonomy
+    from hsae.geometry import Patterns
+    from hsae.lm.model import LM
+
+WRITES = "teacher"
+FORMAT = 1
+
+
+class Settings(Part):
+    """All choices stand in other groups: teacher, layers, stage, concepts, model."""
+
+    name: Literal["teach"]
+
+
+def needs(config: Config) -> dict[str, Need]:
+    """The encyclopedia of the chosen stage, if that is where the vectors come from."""
+    return {"encyclopedia": Need("bootstrap")} if _source(config) == "encyclopedia" else {}
+
+
+def choices(config: Config) -> dict[str, object]:
+    chosen: dict[str, object] = {
+        "teacher": config.teacher.model_dump(exclude={"name"}),
+        "model": files.fingerprint(config.model.path, config.model.revision),
+        "site": files.site_choice(config.model, config.layers),
+    }
+    if _source(config) == "unembedding":
+        chosen["concepts"] = contents("concepts", config.concepts)
+    return chosen
+
+
+def slug(config: Config) -> str:
+    place = files.site_label(config.model, config.layers)
+    control = "" if _control(config) == "none" else f"-{_control(config)}"
+    return f"{files.short_name(config.model.path)}-{place}-{_source(config)}{control}"
+
+
+def estimate(config: Config) -> dict[str, str | int]:
+    facts, concepts = config.model.facts(), getattr(config.concepts, "n", None)
+    if facts is None or concepts is None:
+        return {"concepts": concepts or "all of the source"}
+    return {"concepts": concepts, "bytes": 4 * facts.d * (concepts + facts.d)}
+
+
+def run(job: Job) -> dict[str, int | float | str]:
+    from hsae.geometry.hierarchy import kinship, verdicts
+    from hsae.geometry.patterns import controlled
+    from hsae.journal import whole
+    from hsae.lm import load
+
+    config = job.config
+    settings = config.teacher
+    if _source(config) == "none":
+        raise UserError(
+            "teacher=none has nothing to teach.\nType teacher=encyclopedia or teacher=unembedding."
+        )
+    lm = load(config.model.path, revision=config.model.revision, device="cpu", dtype="float32")
+    site = _site(config, lm)
+    taxonomy, patterns = _estimated(job, lm, site)
+    for reason, count in patterns.left_out.items():
+        job.say(f"{count} concepts are left out: {reason}")
+    # seed 0 whatever config.seed: SAEs of different seeds learn from one teacher
+    patterns = controlled(patterns, settings.control, seed=0)
+    facts = {"source": settings.source, "control": settings.control, "shrinkage": settings.shrinkage}
+    patterns.save(job.out, site=site, **facts, **_spectrum(patterns))
+    concepts = [taxonomy[id] for id in patterns.names]
+    kin = kinship(patterns.parents.tolist(), [concept.name for concept in concepts], seed=0)
+    if not len(kin.child):
+        raise UserError(
+            "no concept has a family of at least two others to be compared with: the taxonomy is too small or too flat.\n"
+            "Choose more concepts: concepts.n=..."
+        )
+    words = _token_embeddings(lm, [concept.name for concept in concepts])
+    claims = verdicts(patterns.whitened.double().numpy(), words.double().numpy(), kin, seed=0)
+    rows = [claim.to_dict() for claim in claims]
+    with whole(job.out / "verdicts.json") as draft:
+        draft.write_text(json.dumps(rows, indent=1) + "\n")
+    job.log.table("verdicts", tuple(rows[0]), [list(row.values()) for row in rows])
+    passed = sum(claim.outcome == "PASS" and not claim.trivial for claim in claims)
+    return {
+        "concepts": len(patterns.names),
+        "children_asked": len(kin.child),
+        "nearer_own_family": round(claims[0].value, 4),
+        "passed": f"{passed} of {len(claims)} claims",
+    }
+
+
+def _source(config: Config) -> str:
+    return getattr(config.teacher, "source", "none")
+
+
+def _control(config: Config) -> str:
+    return getattr(config.teacher, "control", "none")
+
+
+def _site(config: Config, lm: "LM") -> str:
+    """The one site. Raises UserError for several, or for one that the source knows nothing of."""
+    from hsae.geometry.unembedding import SITE
+
+    sites = config.layers.resolve(lm.layers)
+    lm.check_sites(sites)
+    if len(sites) > 1:
+        raise UserError(
+            f"a teacher stands at one site, and layers={config.layers.name} names {len(sites)}: {', '.join(sites)}.\n"
+            "Type layers=last, or sweep: layers=first,last -m"
+        )
+    if _source(config) == "unembedding" and sites != [SITE]:
+        raise UserError(
+            f"teacher.source=unembedding knows the site {SITE} alone, and {sites[0]} was asked for.\n"
+            f"Type layers.sites=[{SITE}], or teacher=encyclopedia."
+        )
+    return sites[0]
+
+
+def _estimated(job: Job, lm: "LM", site: str) -> "tuple[Taxonomy, Patterns]":
+    """The concepts and their vectors."""
+    from hsae.encyclopedia import Encyclopedia
+    from hsae.geometry import encyclopedia, unembedding
+
+    shrinkage = job.config.teacher.shrinkage
+    if _source(job.config) == "encyclopedia":
+        book = Encyclopedia(job.inputs["encyclopedia"].folder, model=lm.fingerprint)
+        book.vectors(site)  # refuses an encyclopedia in which a concept has no context
+        taxonomy = book.taxonomy
+        return taxonomy, encyclopedia.estimate(
+            book.mean(site),
+            book.covariance(site),
+            parents=taxonomy.parents,
+            names=[concept.id for concept in taxonomy],
+            shrinkage=shrinkage,
+        )
+    source, wanted = build.plugin("concepts", job.config.concepts)
+    taxonomy = source.load(wanted, seed=0)
+    return taxonomy, unembedding.estimate(
+        lm.unembedding.detach(),
+        _single_tokens(lm, taxonomy),
+        parents=taxonomy.parents,
+        names=[concept.id for concept in taxonomy],
+        shrinkage=shrinkage,
+    )
+
+
+def _single_tokens(lm: "LM", taxonomy: "Taxonomy") -> list[list[int]]:
+    """For each concept the tokens that are, with or without a space before, a whole word of it or of one below it."""
+    own: list[set[int]] = []
+    for concept in taxonomy:
+        spellings = [space + lemma for lemma in concept.lemmas or (concept.name,) for space in ("", " ")]
+        own.append({piece.ids[0] for piece in lm.reader.pieces(spellings) if len(piece.ids) == 1})
+    return [
+        sorted(own[row].union(*(own[below] for below in taxonomy.descendants(row))))
+        for row in range(len(taxonomy))
+    ]
+
+
+def _token_embeddings(lm: "LM", names: "Sequence[str]") -> "Tensor":
+    """Mean input embedding of the tokens of each name, the mean over names taken away: what a word says by itself."""
+    import torch
+
+    means = [lm.embedding[list(piece.ids)].mean(0) for piece in lm.reader.pieces(list(names))]
+    rows = torch.stack(means).detach()
+    return rows - rows.mean(0)
+
+
+def _spectrum(patterns: "Patterns") -> dict[str, float]:
+    """What the metric does: how many directions it weighs alike, and how unlike the others."""
+    import torch
+
+    weights = torch.linalg.eigvalsh(patterns.metric.double())
+    return {
+        "metric_condition": float(weights[-1] / weights[0]),
+        "metric_effective_rank": float(weights.sum() ** 2 / weights.square().sum()),
+    }

@@ -1,0 +1,211 @@
+"""Trains a sparse autoencoder on the activations of a store, blank or taught.
+
+hsae job=train_sae sae=topk seed=3
+hsae job=train_sae sae=topk,hierarchical teacher=none,encyclopedia -m
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from hsae import build
+from hsae.artifact import Need
+from hsae.config import Config, Part
+from hsae.errors import UserError
+from hsae.execute import Job
+from hsae.lm import files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hsae.activations.store import Store
+    from hsae.fit import Held, Step, Training
+    from hsae.sae import SAE, Teacher
+
+WRITES = "sae"
+FORMAT = 1
+
+CHECKPOINT = "checkpoint.safetensors"
+SAMPLE = 8_192  # rows that the scale and the first b_dec are estimated on
+HELD_OUT = 8_192  # rows of the split `valid` that progress is judged on
+
+
+class Settings(Part):
+    """All choices stand in other groups: sae, train, teacher, layers, corpus, model."""
+
+    name: Literal["train_sae"]
+
+
+def needs(config: Config) -> dict[str, Need]:
+    """The activations, and the teacher if there is one."""
+    taught = {"teacher": Need("teach")} if config.teacher.name != "none" else {}
+    return {"store": Need("extract")} | taught
+
+
+def choices(config: Config) -> dict[str, object]:
+    return {
+        "sae": config.sae.model_dump(),
+        "train": config.train.model_dump(exclude={"name", "save_every"}),
+        "site": files.site_choice(config.model, config.layers),
+        "seed": config.seed,
+    }
+
+
+def slug(config: Config) -> str:
+    place = files.site_label(config.model, config.layers)
+    of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
+    return f"{files.short_name(config.model.path)}-{place}-{of}"
+
+
+def estimate(config: Config) -> dict[str, str | int]:
+    facts = config.model.facts()
+    steps = config.train.tokens // config.train.batch
+    if facts is None:
+        return {"steps": steps}
+    latents = config.sae.width(facts.d)
+    return {"steps": steps, "latents": latents, "bytes": 4 * latents * 2 * (facts.d + 1)}
+
+
+def run(job: Job) -> dict[str, int | float | str]:
+    from hsae.activations.store import Store
+    from hsae.hardware import device
+    from hsae.sae import files as saes
+
+    config = job.config
+    store = Store(job.inputs["store"].folder)
+    site = _site(config, store)
+    training = _training(job, store, site, device(config.hardware.device))
+    _fit(job, training, store, site)
+    sae = training.sae.eval()
+    sae.fold(training.scale)
+    held = _judge(sae, store, site, scale=1.0)
+    _, settings = build.plugin("sae", config.sae)
+    saes.save(sae, settings, job.out, site=site, tokens=training.tokens, trained_with_scale=training.scale)
+    (job.out / CHECKPOINT).unlink(missing_ok=True)
+    return _headline(sae, held)
+
+
+def _site(config: Config, store: "Store") -> str:
+    """The one site. Raises UserError for several: each is an SAE of its own."""
+    if config.layers.sites is not None and len(config.layers.sites) == 1:
+        return config.layers.sites[0]
+    if len(store.sites) > 1:
+        raise UserError(
+            f"an SAE learns one site, and layers={config.layers.name} names {len(store.sites)}: "
+            f"{', '.join(store.sites)}.\nType layers=last, or sweep: layers=first,last -m"
+        )
+    return store.sites[0]
+
+
+def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
+    """The SAE and its optimiser, as new or as the last checkpoint left them."""
+    from hsae.fit import Recipe, Training, default_dead_after, default_lr, geometric_median, norm_scale
+
+    config, train = job.config, job.config.train
+    if train.tokens < train.batch:
+        raise UserError(
+            f"train.tokens={train.tokens} is less than one train.batch={train.batch}.\nType a larger budget."
+        )
+    sample = store.rows(site, "train", 0, SAMPLE)
+    scale = norm_scale(sample)
+    variant, settings = build.plugin("sae", config.sae)
+    teacher = _teacher(job, site)
+    sae: SAE = variant.build(
+        settings,
+        d=store.d(site),
+        teacher=None if teacher is None else teacher.scaled(scale),
+        seed=config.seed,
+    )
+    sae.centre(geometric_median(sample * scale))
+    _tell_placement(job, sae)
+    recipe = Recipe(
+        steps=train.tokens // train.batch,
+        lr=config.sae.lr or default_lr(sae.latents),
+        warmup=train.warmup,
+        decay=train.decay,
+        clip=config.sae.clip,
+        dead_after=config.sae.dead_after or default_dead_after(train.tokens),
+    )
+    training = Training(sae.to(device), recipe, scale=scale)
+    if (checkpoint := job.out / CHECKPOINT).is_file():
+        training.load(checkpoint)
+        job.say(f"going on from step {training.step} of {recipe.steps}")
+    job.log.rewind(training.tokens)
+    return training
+
+
+def _teacher(job: Job, site: str) -> "Teacher | None":
+    """The teacher's vectors as an SAE takes them."""
+    import json
+
+    from hsae import geometry
+    from hsae.geometry.patterns import CARD
+    from hsae.sae import Teacher
+
+    if "teacher" not in job.inputs:
+        return None
+    folder = job.inputs["teacher"].folder
+    taught_at = json.loads((folder / CARD).read_text())["site"]
+    if taught_at != site:
+        raise UserError(
+            f"the teacher stands at {taught_at}, the SAE at {site}.\nTeach there: job=teach layers.sites=[{site}]"
+        )
+    found = geometry.load(folder)
+    return Teacher(found.read, found.write, found.parents, found.names, found.center)
+
+
+def _tell_placement(job: Job, sae: "SAE") -> None:
+    placement = sae.placement
+    if len(placement.names) or placement.left_out:
+        why = "".join(f"; {count} not: {reason}" for reason, count in placement.left_out.items())
+        job.say(f"{len(placement.names)} of {sae.latents} latents are taught{why}")
+
+
+def _fit(job: Job, training: "Training", store: "Store", site: str) -> None:
+    """Drives the training: logs, judges on held-out rows, saves."""
+    train = job.config.train
+    batches = store.batches(site, split="train", batch=train.batch, seed=job.config.seed, skip=training.step)
+    steps = job.progress(training.steps(batches), total=training.recipe.steps - training.step, desc="train")
+    for step in steps:
+        last = step.n == training.recipe.steps
+        if last or _crossed(step, train.log_every, train.batch):
+            _log(job, training, step, _judge(training.sae, store, site, scale=training.scale))
+        if not last and _crossed(step, train.save_every, train.batch):
+            training.save(job.out / CHECKPOINT)
+
+
+def _crossed(step: "Step", every: int, batch: int) -> bool:
+    """Whether the last batch went over a multiple of `every` tokens."""
+    return step.tokens // every > (step.tokens - batch) // every
+
+
+def _judge(sae: "SAE", store: "Store", site: str, *, scale: float) -> "Held":
+    from hsae.fit import held_out
+
+    rows: Tensor = store.rows(site, "valid", 0, HELD_OUT)
+    if not len(rows):
+        raise UserError("the store has no held-out row of the split valid.\nExtract more: corpus.tokens=...")
+    return held_out(sae, rows.split(2_048), scale=scale)
+
+
+def _log(job: Job, training: "Training", step: "Step", held: "Held") -> None:
+    job.log.scalars(
+        {
+            **{f"loss/{name}": loss.item() for name, loss in step.losses.items()},
+            "held_out/explained_variance": held.explained_variance,
+            "held_out/l0": held.l0,
+            "train/dead": int(training.dead.sum()),
+            "train/lr": step.lr,
+            "train/gradient": step.gradient,
+        },
+        tokens=step.tokens,
+    )
+
+
+def _headline(sae: "SAE", held: "Held") -> dict[str, int | float | str]:
+    return {
+        "explained_variance": round(held.explained_variance, 4),
+        "l0": round(held.l0, 2),
+        "silent": int((held.fired == 0).sum()),
+        "held_out_rows": held.rows,
+        "latents": sae.latents,
+        "taught": len(sae.placement.names),
+    }
