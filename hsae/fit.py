@@ -90,7 +90,7 @@ class Training:
         """Latents that did not fire in the last `dead_after` tokens."""
         return self.silent >= self.recipe.dead_after
 
-    def steps(self, batches: Iterable[Float[Tensor, "batch d"]]) -> Iterator[Step]:
+    def steps(self, batches: Iterable[Float[Tensor, "_ d"]]) -> Iterator[Step]:
         """The remaining steps, on batches from `self.step` of the stream on.
 
         Raises UserError, naming the step, where a loss or a gradient is not finite; the weights are still
@@ -209,7 +209,7 @@ class Held(NamedTuple):
 
 
 @torch.no_grad()
-def held_out(sae: SAE, batches: Iterable[Float[Tensor, "batch d"]], *, scale: float = 1.0) -> Held:
+def held_out(sae: SAE, batches: Iterable[Float[Tensor, "_ d"]], *, scale: float = 1.0) -> Held:
     """Sums over all the batches, divided once. `scale` is the training's, or 1 for an SAE that was folded."""
     variance, entries = Variance(), 0
     fired = torch.zeros(sae.latents, dtype=torch.long, device=sae.b_enc.device)

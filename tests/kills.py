@@ -13,6 +13,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+import hsae.lm.loading
 {imports}
 
 def work(out):
@@ -43,7 +44,7 @@ assert all(died), f"these attempts ended before they could be killed: {{died}}"
 assert attempt(killed, "fsync", -1) == attempt(whole, "fsync", -1) == 0
 """
 
-MOMENTS = (("replace", 1), ("fsync", 3), ("replace", 2))
+MOMENTS = (("replace", 1), ("fsync", 3))
 """Before the n-th file is safe on the disk, or after it got its name and before the journal knows of it."""
 
 

@@ -143,6 +143,14 @@ def test_what_a_step_looks_back_at_is_what_the_steps_made(outputs: str):
     assert run(config).metrics == {"steps": 4, "made": 0}
 
 
+def test_what_is_typed_of_a_choice_holds_for_every_step_that_makes_the_choice(outputs: str):
+    words = ["job=pipeline", outputs, "train.tokens=5", "steps=['job=grow train=default','job=gather']"]
+    first, last = pipeline.steps(build.compose(words))
+    assert first.train.tokens == 5
+    (needed,) = build.address(last).inputs.values()
+    assert needed.fingerprint == build.address(first).fingerprint
+
+
 def test_the_mistakes_of_all_steps_are_told_at_once(outputs: str):
     config = build.compose(["job=pipeline", outputs, "steps=['job=grow job.rows=0','job=pick job.rwo=1']"])
     with pytest.raises(UserError) as told:

@@ -62,3 +62,25 @@ def make(variant: str, *overrides: str, teacher: Teacher | None = None, seed: in
     """An SAE by the name of its YAML, as the command line builds it: 48 latents of which 4 fire."""
     module, settings = _settings(variant, overrides)
     return module.build(settings, d=d, teacher=teacher, seed=seed), settings
+
+
+def toy_store(folder: Path, site: str, splits: tuple[int, int, int] = (1000, 150, 50)) -> Path:
+    """A store of toy activations at one site, ten rows to a document."""
+    import numpy as np
+
+    from hsae.activations.store import START, Shard, StoreWriter
+
+    rows = sum(splits)
+    count = np.arange(rows, dtype=np.int32)
+    shard = Shard(
+        sites={site: world().activations(rows, seed=5).numpy().astype(np.float16)},
+        token=count,
+        document=count // 10,
+        position=count % 10,
+        split=np.repeat(np.arange(3, dtype=np.uint8), splits),
+        documents={number: str(number) for number in range(-(-rows // 10))},
+    )
+    writer = StoreWriter(folder)
+    writer.write(shard, next=START, skipped=[])
+    writer.finish(model="toy", sites={site: D}, context=10)
+    return folder

@@ -1,15 +1,14 @@
 """Config -> address: where a job's artifact lies, and where those lie that it is made from."""
 
 import shlex
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from hsae.artifact import Address, Need, fingerprint, plain
 from hsae.build.compose import compose
-from hsae.build.lines import key, without
-from hsae.config import Config, Part
+from hsae.build.lines import key, keys, without
+from hsae.config import Config
 
 RUN_ONLY = ("job", "force", "dry_run", "steps")
 """Keys that say what this run does, not what the artifacts it reads are made of."""
@@ -42,23 +41,13 @@ def address(config: Config) -> Address:
 
 def neighbour(config: Config, need: Need) -> Config:
     """The config with which another job would be run to make what this one reads."""
-    replaced = [key(override) for override in need.overrides]
-    kept = without(config.overrides, (*RUN_ONLY, *replaced))
-    overrides = (*kept, *need.overrides, f"job={need.job}")
-    if need.overrides:
-        return compose(overrides)
-    # nothing but the job differs, so Hydra need not be asked again
-    return config.model_copy(
-        update={"job": _default(need.job), "force": False, "dry_run": False, "overrides": overrides}
-    )
+    replaced = keys(need.overrides)
+    # `sae=topk` replaces the choice alone: what was typed of its keys (`sae.k=8`) holds for the neighbour too
+    kept = (said for said in without(config.overrides, RUN_ONLY) if key(said) not in replaced)
+    return compose((*kept, f"job={need.job}", *need.overrides))
 
 
 def command(config: Config) -> str:
     """What a person types to run this config's job."""
     said = without(config.overrides, ("force", "dry_run", "steps"))
     return shlex.join(["hsae", *sorted(said, key=lambda override: key(override) != "job")])
-
-
-@cache
-def _default(job: str) -> Part:
-    return compose((f"job={job}",)).job

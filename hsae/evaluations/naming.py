@@ -31,7 +31,7 @@ class _Best(NamedTuple):
 
 
 def names(taxonomy: Taxonomy, questions: Sequence[Question], code: Csr, *, seed: int) -> list[dict[str, Any]]:
-    """A row for each latent: concept, name, gloss, test AUROC with interval; its number alone if it has no name.
+    """A row for each latent: concept, name, gloss, test AUROC with interval; its number alone if nameless.
 
     Concepts as words and as kinds compete by their fit AUROC, shrunk towards chance by four contexts (Agresti
     & Coull 1998), so that a word with five contexts does not beat a kind with a hundred by luck alone. The

@@ -2,8 +2,8 @@
 
     center = mean over concepts of mu_c;   write_c = mu_c - center;   metric = S_within^-1
 
-so that read_c . (x - center) is Fisher's linear discriminant of c against the average concept. Source: Fisher 1936;
-Park et al. 2024, arXiv:2406.01506, do the same with the covariance of the unembedding.
+so that read_c . (x - center) is Fisher's linear discriminant of c against the average concept. Source: Fisher
+1936; Park et al. 2024, arXiv:2406.01506, do the same with the covariance of the unembedding.
 """
 
 from collections.abc import Sequence

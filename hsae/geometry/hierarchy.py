@@ -1,7 +1,9 @@
-"""Does the geometry of concept vectors follow the taxonomy? Each claim beside the same estimate on shuffled vectors.
+"""Does the geometry of concept vectors follow the taxonomy? Each claim beside the same estimate on shuffled
+vectors.
 
-Vectors are taken in whitened coordinates. The vector of a child's family is estimated without the child: m is the mean
-over the parent and everything below it but the child and what is below that. So nothing is near because it is inside.
+Vectors are taken in whitened coordinates. The vector of a child's family is estimated without the child: m is
+the mean over the parent and everything below it but the child and what is below that. So nothing is near
+because it is inside.
 """
 
 from collections.abc import Sequence
@@ -28,11 +30,14 @@ class Kinship(NamedTuple):
     child: Int[np.ndarray, " child"]
     parent: Int[np.ndarray, " child"]
     rivals: list[Int[np.ndarray, " rival"]]
-    """Concepts with children of their own, as deep as the parent, that neither hold the child nor stand under it."""
+    """Concepts with children of their own, as deep as the parent, that neither hold the child nor stand under
+    it.
+    """
 
 
 def kinship(parents: Sequence[int], names: Sequence[str], *, seed: int) -> Kinship:
-    """Children whose family has at least two other members, and whose name shares no word with parent or siblings.
+    """Children whose family has at least two other members, and whose name shares no word with parent or
+    siblings.
 
     "hunting dog" is near "dog" by its letters already; such children are left out.
     """
@@ -119,8 +124,8 @@ def verdicts(
 ) -> list[Verdict]:
     """Four claims on whitened concept vectors; `words` are the token embeddings of the concepts' names.
 
-    The null of the first three gives every concept another's vector and estimates everything again. Intervals resample
-    parents; their level is corrected for four claims.
+    The null of the first three gives every concept another's vector and estimates everything again. Intervals
+    resample parents; their level is corrected for four claims.
     """
     level = 1 - alpha / 4
     real, clusters = measure(vectors, kin), kin.parent

@@ -1,7 +1,8 @@
-"""Concept vectors in the space they came from: what a concept writes, the metric that reads it, who stands above whom.
+"""Concept vectors in the space they came from: what a concept writes, the metric that reads it, who stands
+above whom.
 
-On disk: teacher.safetensors (write, metric, parents and, where known, center) and teacher.json (names, source, site,
-what was left out).
+On disk: teacher.safetensors (write, metric, parents and, where known, center) and teacher.json (names,
+source, site, what was left out).
 """
 
 import json
@@ -25,10 +26,11 @@ TENSORS, CARD = "teacher.safetensors", "teacher.json"
 @final
 @dataclass(frozen=True)
 class Patterns:
-    """An activation of concept c is, on average, center + write[c]; read[c] = write[c] metric tells how much of it is there.
+    """An activation of concept c is, on average, center + write[c]; read[c] = write[c] metric tells how much
+    of it is there.
 
-    `metric` is positive definite. `center` is None where only directions are known. `names` are ids of concepts,
-    `left_out` counts the concepts that could not be estimated, by reason.
+    `metric` is positive definite. `center` is None where only directions are known. `names` are ids of
+    concepts, `left_out` counts the concepts that could not be estimated, by reason.
     """
 
     write: Float[Tensor, "concept d"]
@@ -71,7 +73,9 @@ def load(folder: Path) -> Patterns:
 
 
 def relative_shrinkage(covariance: Float[Tensor, "d d"], share: float) -> Float[Tensor, "d d"]:
-    """(1 - share) S + share tr(S) / d I: the ridge is relative, for an absolute one means another thing at every site."""
+    """(1 - share) S + share tr(S) / d I: the ridge is relative, for an absolute one means another thing at
+    every site.
+    """
     d = len(covariance)
     ridge = covariance.diagonal().mean() * torch.eye(d, dtype=covariance.dtype)
     return (1 - share) * covariance + share * ridge
@@ -80,8 +84,8 @@ def relative_shrinkage(covariance: Float[Tensor, "d d"], share: float) -> Float[
 def controlled(patterns: Patterns, control: Literal["none", "shuffled", "rotated"], *, seed: int) -> Patterns:
     """The same vectors with what they mean taken away: what help remains is not the concepts'.
 
-    shuffled: each concept gets another's vector. rotated: one random rotation of all of them in whitened coordinates,
-    which keeps every angle between concepts and loses where they lie in the activations.
+    shuffled: each concept gets another's vector. rotated: one random rotation of all of them in whitened
+    coordinates, which keeps every angle between concepts and loses where they lie in the activations.
     """
     if control == "none":
         return patterns

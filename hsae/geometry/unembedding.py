@@ -1,12 +1,13 @@
 """Concept vectors from the unembedding: what the words of a concept share in the rows that score them.
 
-With rows g (one per token), centred, S = cov(g) and g_c the mean over the single-token words of c and of all below it:
+With rows g (one per token), centred, S = cov(g) and g_c the mean over the single-token words of c and of all
+below it:
 
     read_c = g_c;   write_c = S^-1 g_c;   metric = S
 
-A logit is x . g, so g_c reads c from an activation x; S^-1 g_c is the direction that moves that reading with the least
-change of all others. Source: Park et al. 2024, arXiv:2406.01506, sections 3 and 4.
-Only directions are known in the space of activations, so there is no center.
+A logit is x . g, so g_c reads c from an activation x; S^-1 g_c is the direction that moves that reading with
+the least change of all others. Source: Park et al. 2024, arXiv:2406.01506, sections 3 and 4. Only directions
+are known in the space of activations, so there is no center.
 """
 
 from collections import Counter
@@ -39,10 +40,11 @@ def estimate(
     names: Sequence[str],
     shrinkage: float,
 ) -> Patterns:
-    """Patterns of the concepts that at least three tokens stand for; `words[c]` are the tokens of c and all below it.
+    """Patterns of the concepts that at least three tokens stand for; `words[c]` are the tokens of c and all
+    below it.
 
-    A concept whose parent is left out stands under the nearest one above that is not. Raises UserError where no
-    concept has words enough.
+    A concept whose parent is left out stands under the nearest one above that is not. Raises UserError where
+    no concept has words enough.
     """
     kept = [row for row, tokens in enumerate(words) if len(set(tokens)) >= FEWEST]
     if not kept:

@@ -162,7 +162,9 @@ def _estimated(job: Job, lm: "LM", site: str) -> "tuple[Taxonomy, Patterns]":
 
 
 def _single_tokens(lm: "LM", taxonomy: "Taxonomy") -> list[list[int]]:
-    """For each concept the tokens that are, with or without a space before, a whole word of it or of one below it."""
+    """For each concept the tokens that are, with or without a space before, a whole word of it or of one
+    below it.
+    """
     own: list[set[int]] = []
     for concept in taxonomy:
         spellings = [space + lemma for lemma in concept.lemmas or (concept.name,) for space in ("", " ")]
@@ -174,7 +176,9 @@ def _single_tokens(lm: "LM", taxonomy: "Taxonomy") -> list[list[int]]:
 
 
 def _token_embeddings(lm: "LM", names: "Sequence[str]") -> "Tensor":
-    """Mean input embedding of the tokens of each name, the mean over names taken away: what a word says by itself."""
+    """Mean input embedding of the tokens of each name, the mean over names taken away: what a word says by
+    itself.
+    """
     import torch
 
     means = [lm.embedding[list(piece.ids)].mean(0) for piece in lm.reader.pieces(list(names))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from hsae import build
 from hsae.artifact import Need
 from hsae.config import Config, Part
-from hsae.errors import UserError
+from hsae.errors import ConfigError, UserError
 from hsae.execute import Job
 from hsae.lm import files
 
@@ -36,6 +36,7 @@ class Settings(Part):
 
 def needs(config: Config) -> dict[str, Need]:
     """The activations, and the teacher if there is one."""
+    _one_site(config)
     taught = {"teacher": Need("teach")} if config.teacher.name != "none" else {}
     return {"store": Need("extract")} | taught
 
@@ -69,6 +70,8 @@ def run(job: Job) -> dict[str, int | float | str]:
     from hsae.hardware import device
     from hsae.sae import files as saes
 
+    if (job.out / saes.CARD).is_file():
+        return saes.card(job.out)["headline"]  # killed between its last file and its name
     config = job.config
     store = Store(job.inputs["store"].folder)
     site = _site(config, store)
@@ -76,23 +79,33 @@ def run(job: Job) -> dict[str, int | float | str]:
     _fit(job, training, store, site)
     sae = training.sae.eval()
     sae.fold(training.scale)
-    held = _judge(sae, store, site, scale=1.0)
+    headline = _headline(sae, _judge(sae, store, site, scale=1.0))
     _, settings = build.plugin("sae", config.sae)
-    saes.save(sae, settings, job.out, site=site, tokens=training.tokens, trained_with_scale=training.scale)
+    facts = {"site": site, "tokens": training.tokens, "trained_with_scale": training.scale}
+    saes.save(sae, settings, job.out, **facts, headline=headline)
     (job.out / CHECKPOINT).unlink(missing_ok=True)
-    return _headline(sae, held)
+    return headline
+
+
+def _one_site(config: Config) -> None:
+    """Raises ConfigError for several sites; of a model that is not here yet, the store will tell."""
+    sites = files.site_choice(config.model, config.layers)
+    if isinstance(sites, list) and len(sites) != 1:
+        raise _several(config, sites)
 
 
 def _site(config: Config, store: "Store") -> str:
-    """The one site. Raises UserError for several: each is an SAE of its own."""
-    if config.layers.sites is not None and len(config.layers.sites) == 1:
-        return config.layers.sites[0]
-    if len(store.sites) > 1:
-        raise UserError(
-            f"an SAE learns one site, and layers={config.layers.name} names {len(store.sites)}: "
-            f"{', '.join(store.sites)}.\nType layers=last, or sweep: layers=first,last -m"
-        )
+    """The store's one site. Raises ConfigError for several: each is an SAE of its own."""
+    if len(store.sites) != 1:
+        raise _several(config, store.sites)
     return store.sites[0]
+
+
+def _several(config: Config, sites: list[str]) -> ConfigError:
+    return ConfigError(
+        f"an SAE learns one site, and layers={config.layers.name} names {len(sites)}: {', '.join(sites)}.\n"
+        f"Sweep over them: layers.sites={','.join(f'[{site}]' for site in sites)} -m"
+    )
 
 
 def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
@@ -104,7 +117,7 @@ def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
         raise UserError(
             f"train.tokens={train.tokens} is less than one train.batch={train.batch}.\nType a larger budget."
         )
-    sample = store.rows(site, "train", 0, SAMPLE)
+    sample = _sample(store, site, batch=train.batch, seed=config.seed)
     scale = norm_scale(sample)
     variant, settings = build.plugin("sae", config.sae)
     teacher = _teacher(job, site)
@@ -132,6 +145,16 @@ def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
     return training
 
 
+def _sample(store: "Store", site: str, *, batch: int, seed: int) -> "Tensor":
+    """The rows that training sees first, from all over the corpus: its first documents may be of one kind."""
+    from itertools import islice
+
+    import torch
+
+    batches = store.batches(site, split="train", batch=batch, seed=seed)
+    return torch.cat(list(islice(batches, max(1, SAMPLE // batch))))
+
+
 def _teacher(job: Job, site: str) -> "Teacher | None":
     """The teacher's vectors as an SAE takes them."""
     import json
@@ -146,7 +169,8 @@ def _teacher(job: Job, site: str) -> "Teacher | None":
     taught_at = json.loads((folder / CARD).read_text())["site"]
     if taught_at != site:
         raise UserError(
-            f"the teacher stands at {taught_at}, the SAE at {site}.\nTeach there: job=teach layers.sites=[{site}]"
+            f"the teacher stands at {taught_at}, the SAE at {site}.\n"
+            f"Teach there: job=teach layers.sites=[{site}]"
         )
     found = geometry.load(folder)
     return Teacher(found.read, found.write, found.parents, found.names, found.center)

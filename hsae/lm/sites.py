@@ -133,7 +133,7 @@ def places(base: nn.Module, config: Any) -> dict[str, Place]:
         )
     if not getattr(config, "do_layer_norm_before", True):
         raise UserError(
-            "this OPT norms the stream after each addition (only OPT-350m does): it has no residual stream to read.\n"
+            "this OPT norms the stream after each addition (only OPT-350m does): it has no residual stream.\n"
             "Take another size, such as model.path=facebook/opt-125m"
         )
     found = {"embed": Place(base.get_submodule(family.embed), input=False)}

@@ -103,9 +103,9 @@ def test_a_killed_bootstrap_goes_on_and_ends_with_the_same_bytes(tmp_path, model
             for stage in ("raw", "templates"):
                 execute(build.compose([
                     "job=bootstrap", "stage=" + stage, "model.path={model}", "layers.sites=[{SITE}]",
-                    "concepts=builtin", "concepts.n=100", "contexts.templates.per_concept=2",
+                    "concepts=builtin", "concepts.n=70", "contexts.templates.per_concept=2",
                     "hardware=cpu", "evaluations=[]", f"outputs={{out}}"]))
         """,
     )
     data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "l", "a.json"))}
-    assert data(killed) == data(whole) and len(data(whole)) == 2 * (4 + 4)
+    assert data(killed) == data(whole) and len(data(whole)) == 2 * (3 + 4)
