@@ -117,9 +117,8 @@ def number(value: Number) -> str:
     """Four significant digits, thousands marked: 0.08312, 12.5, 300,000."""
     if isinstance(value, str):
         return value
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:.4g}"
+    whole = float(value).is_integer() or abs(value) >= 1000
+    return f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def headline(metrics: Mapping[str, Number], most: int = 4) -> str:

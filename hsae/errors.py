@@ -1,7 +1,7 @@
 """Mistakes that the person at the keyboard can mend.
 
-Their text says what was asked, what was found and what to type; the command line prints it without a traceback.
-Everything else that goes wrong is a fault of ours and keeps its traceback.
+Their text says what was asked, what was found and what to type; the command line prints it without a
+traceback. Everything else that goes wrong is a fault of ours and keeps its traceback.
 """
 
 

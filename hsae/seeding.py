@@ -43,4 +43,4 @@ def split_of(key: str, *, salt: str, shares: Mapping[str, float]) -> str:
         edge += share
         if point < edge:
             return name
-    return next(reversed(shares))
+    return list(shares)[-1]

@@ -13,9 +13,9 @@ from hsae.errors import UserError
 class Concept:
     """One meaning of one word.
 
-    `id` is unique across sources (`wn30:dog.n.01`), `name` the commonest surface form, `parents` the ids of what it
-    is a kind of (the first is the main one), `depth` the length of the main path to a root, `frequency` how often
-    the sense was counted in the source's tagged text (0 where it was not).
+    `id` is unique across sources (`wn30:dog.n.01`), `name` the commonest surface form, `parents` the ids of
+    what it is a kind of (the first is the main one), `depth` the length of the main path to a root,
+    `frequency` how often the sense was counted in the source's tagged text (0 where it was not).
     """
 
     id: str
@@ -47,7 +47,11 @@ class Taxonomy:
                 if self.index.get(parent, row) >= row:
                     raise UserError(
                         f"the concept {concept.id} names the parent {parent}, which "
-                        + ("stands after it or is itself." if parent in self.index else "is not in the taxonomy.")
+                        + (
+                            "stands after it or is itself."
+                            if parent in self.index
+                            else "is not in the taxonomy."
+                        )
                         + "\nList every parent before its children."
                     )
 

@@ -1,11 +1,11 @@
 """Princeton's WordNet 3.0, read through NLTK: 82,115 noun synsets and the other parts of speech.
 
-A synset is a concept, keyed by its sense (`wn30:dog.n.01`). NLTK takes about 20 s to walk all of it, so the parsed
-table is written once per machine and read in a second afterwards; its name holds a hash of the data it came from.
+A synset is a concept, keyed by its sense (`wn30:dog.n.01`). NLTK takes about 20 s to walk all of it, so the
+parsed table is written once per machine and read in a second afterwards; its name holds a hash of the data
+it came from.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
@@ -24,7 +24,7 @@ TABLE_FORMAT = 2
 
 
 class Settings(Part):
-    """`n`: how many concepts, ancestors included (null: all). Instances are named individuals such as Paris."""
+    """`n`: how many, ancestors included (null: all). Instances are named individuals such as Paris."""
 
     name: Literal["wordnet"]
     n: PositiveInt | None
@@ -56,7 +56,8 @@ def _home() -> Path:
     if home is None:
         raise UserError(
             "WordNet 3.0 is not on this machine.\n"
-            "Get it with  make wordnet  (or: python -m hsae.concepts.wordnet_data), or choose concepts=builtin."
+            "Get it with  make wordnet  (or: python -m hsae.concepts.wordnet_data),\n"
+            "or choose concepts=builtin."
         )
     return home
 
@@ -70,7 +71,8 @@ def _rows(home: Path) -> Iterator[Synset]:
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that the multilingual extension is absent; we ask for English only
+        # it warns that the multilingual extension is absent; we ask for English only
+        warnings.simplefilter("ignore")
         reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet"), None)
         for pos, file in {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}.items():
             with (home / f"corpora/wordnet/data.{file}").open(encoding="utf-8") as data:
@@ -80,7 +82,7 @@ def _rows(home: Path) -> Iterator[Synset]:
 
 
 def _row(synset: Any, line: str) -> Synset:
-    """`line` is the synset's own in WordNet's file: NLTK keeps pointers in sets, whose order changes from run to run."""
+    """`line` is the synset's own in WordNet's file: NLTK keeps pointers in sets, whose order changes."""
     lemmas = synset.lemmas()
     above, instance_of = (
         sorted(parents, key=lambda parent: line.index(f" {parent.offset():08d} "))
@@ -128,11 +130,12 @@ def _write(table: Path, rows: Iterable[Synset]) -> None:
     fresh = table.with_suffix(".partial")
     with fresh.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
-    os.replace(fresh, table)
+    fresh.replace(table)
 
 
 def _from_json(values: list[Any]) -> Synset:
-    return Synset(*(tuple(value) if isinstance(value, list) else value for value in values))
+    frozen: list[Any] = [tuple(value) if isinstance(value, list) else value for value in values]
+    return Synset(*frozen)
 
 
 def _in_order(rows: dict[str, Synset]) -> list[Synset]:
@@ -165,7 +168,7 @@ def _frequent(rows: dict[str, Synset], n: int) -> set[str]:
 
 
 def _without_instances(rows: dict[str, Synset]) -> dict[str, Synset]:
-    """Neither individuals nor what stands under individuals alone (a few islands stand under the West Indies)."""
+    """Neither individuals nor what stands under them alone (a few islands under the West Indies)."""
     kept = {id: row for id, row in rows.items() if not row.is_instance}
     while True:
         fewer = {
@@ -190,7 +193,8 @@ def load(settings: Settings, *, seed: int) -> Taxonomy:  # noqa: ARG001  every s
         if settings.n > len(rows):
             raise UserError(
                 f"concepts.n={settings.n}: WordNet has {len(rows)} concepts for pos={settings.pos}, "
-                f"instances={settings.instances}.\nType concepts.n={len(rows)} or less, or concepts.n=null for all."
+                f"instances={settings.instances}.\n"
+                f"Type concepts.n={len(rows)} or less, or concepts.n=null for all."
             )
         chosen = _frequent(rows, settings.n)
         rows = {id: row for id, row in rows.items() if id in chosen}
@@ -222,8 +226,8 @@ def families(*, parents: int = 60, largest: int = 12) -> list[tuple[str, int]]:
     below: dict[str, list[Synset]] = {}
     for row in synsets():
         word = row.lemmas[0]
-        if row.pos == "n" and row.count > 2 and row.id.endswith(".01") and row.parents and len(word) > 2:
-            if word.isalpha() and word.islower():
-                below.setdefault(row.parents[0], []).append(row)
+        plain = word.isalpha() and word.islower() and len(word) > 2
+        if plain and row.pos == "n" and row.count > 2 and row.id.endswith(".01") and row.parents:
+            below.setdefault(row.parents[0], []).append(row)
     kept = sorted(below.values(), key=lambda rows: (-len(rows), rows[0].parents[0]))[:parents]
     return [(row.lemmas[0], number) for number, rows in enumerate(kept) for row in rows[:largest]]

@@ -2,8 +2,8 @@
 
 Tried in this order, and the first that works wins: data that NLTK can already see; a system-wide installation
 (Debian's `wordnet-base` and `wordnet-sense-index`); NLTK's downloader; the two Debian packages, downloaded and
-unpacked without root. Debian leaves out `lexnames`, the list of 45 lexicographer files of lexnames(5WN), without which
-NLTK reads nothing; it is completed here.
+unpacked without root. Debian leaves out `lexnames`, the list of 45 lexicographer files of lexnames(5WN),
+without which NLTK reads nothing; it is completed here.
 """
 
 import os
@@ -18,8 +18,8 @@ FILES = ["cntlist.rev", "index.sense"] + [
 ]
 FILES += [f"{pos}.exc" for pos in ("noun", "verb", "adj", "adv")]
 NOUNS = (
-    "Tops act animal artifact attribute body cognition communication event feeling food group location motive object "
-    "person phenomenon plant possession process quantity relation shape state substance time"
+    "Tops act animal artifact attribute body cognition communication event feeling food group location motive "
+    "object person phenomenon plant possession process quantity relation shape state substance time"
 )
 VERBS = (
     "body change cognition communication competition consumption contact creation emotion motion perception "
@@ -36,7 +36,7 @@ LEXNAMES = [
 
 
 def data_home() -> Path:
-    """Where downloaded data and tables parsed from it live, for every checkout and environment of this user."""
+    """Where downloaded data and tables parsed from it live, for every checkout of this user."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("HSAE_DATA") or Path(cache) / "hsae")
 
@@ -95,7 +95,9 @@ def _from_debian() -> bool:
         return False
     with tempfile.TemporaryDirectory() as scratch:
         packages = ["wordnet-base", "wordnet-sense-index"]
-        got = subprocess.run(["apt-get", "download", *packages], cwd=scratch, capture_output=True, check=False)
+        got = subprocess.run(
+            ["apt-get", "download", *packages], cwd=scratch, capture_output=True, check=False
+        )
         if got.returncode != 0:
             return False
         for package in Path(scratch).glob("*.deb"):
@@ -105,7 +107,7 @@ def _from_debian() -> bool:
 
 def fetch() -> Path | None:
     """WordNet's NLTK data folder, fetched if need be; None where it cannot be had."""
-    ways = (lambda: find() is not None, lambda: _adopt(Path("/usr/share/wordnet")), _from_debian, _from_nltk)
+    ways = (lambda: find() is not None, lambda: _adopt(Path("/usr/share/wordnet")), _from_nltk, _from_debian)
     for way in ways:
         if way() and (home := find()):
             return home
@@ -116,7 +118,8 @@ def main() -> int:
     home = fetch()
     if home is None:
         sys.stderr.write(
-            "WordNet 3.0 could not be had: no copy on this machine, NLTK's server and Debian's packages out of reach.\n"
+            "WordNet 3.0 could not be had: there is no copy on this machine, and NLTK's server and Debian's\n"
+            "packages are out of reach.\n"
             "Unpack it yourself as <folder>/corpora/wordnet and set NLTK_DATA=<folder>.\n"
             "Until then use concepts=builtin; the quickstart does so by itself.\n"
         )

@@ -1,9 +1,9 @@
-"""WordNet as running text: glosses, examples, and sentences stated from the taxonomy ("a beagle is a kind of hound").
+"""WordNet as running text: glosses, examples, and sentences that state what is a kind of what.
 
 Three kinds of document, so that a split by document keeps them apart:
-a synset's gloss (with its examples), a noun's stated sentences, and a parent's list of kinds. A fixed twentieth of the
-nouns is never stated and never listed: a model trained on this text knows of their place only from glosses, and can be
-asked about it (`held_out`).
+a synset's gloss (with its examples), a noun's stated sentences, and a parent's list of kinds. A fixed
+twentieth of the nouns is never stated and never listed: a model trained on this text knows of their place
+only from glosses, and can be asked about it (`held_out`).
 """
 
 from collections import defaultdict
@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 HELD_OUT = 0.05
 # Lexicographer files whose nouns mostly name stuff, states or acts and take no article.
 WITHOUT_ARTICLE = {
-    f"noun.{topic}"
-    for topic in "substance attribute state feeling phenomenon process cognition act motive possession".split()
+    "noun.act",
+    "noun.attribute",
+    "noun.cognition",
+    "noun.feeling",
+    "noun.motive",
+    "noun.phenomenon",
+    "noun.possession",
+    "noun.process",
+    "noun.state",
+    "noun.substance",
 }
 STATED = (
     "{a} is a kind of {h}.",
@@ -56,7 +64,7 @@ def held_out(synset: Synset) -> bool:
 
 
 def with_article(name: str, *, topic: str = "", proper: bool = False) -> str:
-    """"a hound", "an apple"; names of individuals and of stuff stand alone."""
+    """A hound, an apple; but names of individuals and of stuff stand alone."""
     if proper or name[:1].isupper() or topic in WITHOUT_ARTICLE:
         return name
     return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"

@@ -1,9 +1,8 @@
-"""Does the geometry of concept vectors follow the taxonomy? Each claim beside the same estimate on shuffled
-vectors.
+"""Does the geometry of concept vectors follow the taxonomy? Claims, each beside its null.
 
-Vectors are taken in whitened coordinates. The vector of a child's family is estimated without the child: m is
-the mean over the parent and everything below it but the child and what is below that. So nothing is near
-because it is inside.
+Vectors are taken in whitened coordinates. The vector m of a child's family is estimated without the child:
+the mean over the parent and all below it, but the child and what is below that. So nothing is near because it
+is inside, which alone makes "a child's increment is orthogonal to its parent" true of any data.
 """
 
 from collections.abc import Sequence
@@ -13,65 +12,46 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from hsae.geometry.settings import Claims
 from hsae.seeding import numpy_stream
 from hsae.stats import Interval, Verdict, cluster_bootstrap, cluster_mean, cluster_sums, judge
 
-PERMUTATIONS = 20
-MOST = 4_000  # children looked at; of more, a random choice
-NEARER, ORTHOGONAL, WHOLE, BEYOND_WORDS = 0.6, 0.2, 0.5, 0.02
+MOST = 4_000
+"""Children that are asked about; of more, a random choice."""
 
 
 @final
 class Kinship(NamedTuple):
-    """The children that are asked about, and for each the parents that it might have had."""
+    """The children that are asked about, and for each the families that it might have been born into."""
 
     below: sparse.csr_matrix
     """[concept concept]: 1 where the second is the first or stands under it."""
     child: Int[np.ndarray, " child"]
     parent: Int[np.ndarray, " child"]
     rivals: list[Int[np.ndarray, " rival"]]
-    """Concepts with children of their own, as deep as the parent, that neither hold the child nor stand under
-    it.
-    """
+    """Parents at the depth of the child's own, apart from that one."""
 
 
 def kinship(parents: Sequence[int], names: Sequence[str], *, seed: int) -> Kinship:
-    """Children whose family has at least two other members, and whose name shares no word with parent or
-    siblings.
+    """Children whose family has two other members or more, and whose name shares no word with any of them.
 
-    "hunting dog" is near "dog" by its letters already; such children are left out.
+    "hunting dog" is near "dog" by its letters already, so such children are not asked about.
     """
     above = [_ancestors(parents, row) for row in range(len(parents))]
-    pairs = [(old, row) for row, line in enumerate(above) for old in (row, *line)]
-    into, of = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    below = sparse.csr_matrix((np.ones(len(pairs)), (into, of)), shape=(len(parents), len(parents)))
+    below = _below(above)
     size = np.asarray(below.sum(1)).ravel()
-    words = [set(name.lower().replace("-", " ").split()) for name in names]
-    siblings: dict[int, list[int]] = {}
-    for row, parent in enumerate(parents):
-        siblings.setdefault(parent, []).append(row)
-    said = lambda row: set().union(
-        words[parents[row]], *(words[s] for s in siblings[parents[row]] if s != row)
-    )
     asked = [
         row
         for row, parent in enumerate(parents)
-        if parent >= 0 and size[parent] - size[row] >= 2 and not words[row] & said(row)
+        if parent >= 0 and size[parent] - size[row] >= 2 and not _shares_a_word(row, parent, names, below)
     ]
     if len(asked) > MOST:
         asked = sorted(numpy_stream(seed, "children asked about").choice(asked, MOST, replace=False).tolist())
     depth = np.array([len(line) for line in above])
-    houses = np.array([row for row in siblings if row >= 0], dtype=np.int64)
-    rivals = []
-    for row in asked:
-        level = houses[depth[houses] == depth[parents[row]]]
-        barred = {row, *above[row]}
-        rivals.append(
-            np.array([r for r in level.tolist() if r not in barred and row not in above[r]], dtype=np.int64)
-        )
-    keep = [at for at, options in enumerate(rivals) if len(options)]
-    child = np.array([asked[at] for at in keep], dtype=np.int64)
-    return Kinship(below, child, np.asarray(parents)[child], [rivals[at] for at in keep])
+    houses = np.unique([parent for parent in parents if parent >= 0]).astype(np.int64)
+    rivals = {row: houses[(depth[houses] == depth[parents[row]]) & (houses != parents[row])] for row in asked}
+    child = np.array([row for row in asked if len(rivals[row])], dtype=np.int64)
+    return Kinship(below, child, np.asarray(parents)[child], [rivals[row] for row in child.tolist()])
 
 
 def _ancestors(parents: Sequence[int], row: int) -> list[int]:
@@ -81,12 +61,26 @@ def _ancestors(parents: Sequence[int], row: int) -> list[int]:
     return line
 
 
+def _below(above: Sequence[Sequence[int]]) -> sparse.csr_matrix:
+    pairs = np.array([(old, row) for row, line in enumerate(above) for old in (row, *line)], dtype=np.int64)
+    return sparse.csr_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(above), len(above)))
+
+
+def _shares_a_word(row: int, parent: int, names: Sequence[str], below: sparse.csr_matrix) -> bool:
+    own, family = (below.indices[below.indptr[one] : below.indptr[one + 1]].tolist() for one in (row, parent))
+    return any(_words(names[row]) & _words(names[int(other)]) for other in set(family) - set(own))
+
+
+def _words(name: str) -> set[str]:
+    return set(name.lower().replace("-", " ").replace("_", " ").split())
+
+
 @final
 class Measured(NamedTuple):
-    """Per child."""
+    """Per child, with v its vector and m its family's."""
 
     nearer: Float[np.ndarray, " child"]
-    """Share of the rivals that are less near than the parent's family: an AUROC, chance 0.5."""
+    """Share of the rivals that are less near than the child's own family: an AUROC, chance 0.5."""
     overlap: Float[np.ndarray, " child"]
     """v . m"""
     square: Float[np.ndarray, " child"]
@@ -96,16 +90,16 @@ class Measured(NamedTuple):
 
 
 def measure(vectors: Float[np.ndarray, "concept d"], kin: Kinship) -> Measured:
-    """All statistics of all children; families are estimated from these very vectors."""
+    """All statistics of all children; every family is estimated from these very vectors."""
     v = vectors.astype(np.float64)
     total, size = kin.below @ v, np.asarray(kin.below.sum(1)).ravel()
     family = (total[kin.parent] - total[kin.child]) / (size[kin.parent] - size[kin.child])[:, None]
     own, houses = v[kin.child], _unit(total)
-    to_parent = (_unit(own) * _unit(family)).sum(1)
+    to_own = (_unit(own) * _unit(family)).sum(1)
     nearer = np.empty(len(own))
     for at, options in enumerate(kin.rivals):
         near = houses[options] @ _unit(own[at : at + 1])[0]
-        nearer[at] = ((near < to_parent[at]) + (near == to_parent[at]) / 2).mean()
+        nearer[at] = ((near < to_own[at]) + (near == to_own[at]) / 2).mean()
     increment = np.abs((_unit(own - family) * _unit(family)).sum(1))
     return Measured(nearer, (own * family).sum(1), (family * family).sum(1), increment)
 
@@ -118,63 +112,57 @@ def verdicts(
     vectors: Float[np.ndarray, "concept d"],
     words: Float[np.ndarray, "concept d"],
     kin: Kinship,
+    claims: Claims,
     *,
     seed: int,
-    alpha: float = 0.05,
 ) -> list[Verdict]:
     """Four claims on whitened concept vectors; `words` are the token embeddings of the concepts' names.
 
-    The null of the first three gives every concept another's vector and estimates everything again. Intervals
-    resample parents; their level is corrected for four claims.
+    The null gives every concept another's vector and estimates everything again. Intervals resample parents,
+    at a level that is corrected for the number of claims.
     """
-    level = 1 - alpha / 4
-    real, clusters = measure(vectors, kin), kin.parent
+    real, lexical = measure(vectors, kin), measure(words, kin)
     rng = numpy_stream(seed, "shuffled concept vectors")
-    shuffled = [measure(vectors[rng.permutation(len(vectors))], kin) for _ in range(PERMUTATIONS)]
-    mean = lambda values: cluster_mean(values, clusters, seed=seed, level=level)
-    null = lambda values: _null([float(value) for value in values])
-    lexical = measure(words, kin)
+    shuffled = [measure(vectors[rng.permutation(len(vectors))], kin) for _ in range(claims.permutations)]
+    level = 1 - claims.alpha / 4
+    mean = lambda values: cluster_mean(values, kin.parent, seed=seed, level=level)
+    sums = cluster_sums(np.stack([real.overlap, real.square], 1), kin.parent)
     return [
         judge(
             "a child lies nearer its own family than another",
             "share of other families that are less near",
             mean(real.nearer),
-            threshold=NEARER,
-            null=null(one.nearer.mean() for one in shuffled),
+            threshold=claims.nearer,
+            null=_null([one.nearer.mean() for one in shuffled]),
             unit="parents",
         ),
         judge(
             "it does so beyond what the words' own tokens say",
             "the same share, minus that of token embeddings",
             mean(real.nearer - lexical.nearer),
-            threshold=BEYOND_WORDS,
-            null=null(one.nearer.mean() - lexical.nearer.mean() for one in shuffled),
+            threshold=claims.beyond_words,
+            null=_null([(one.nearer - lexical.nearer).mean() for one in shuffled]),
             unit="parents",
         ),
         judge(
             "a child holds its family's pattern",
             "sum of v . m over sum of m . m",
-            _pooled(real, clusters, seed=seed, level=level),
-            threshold=WHOLE,
-            null=null(one.overlap.sum() / one.square.sum() for one in shuffled),
+            cluster_bootstrap(sums, seed=seed, level=level),
+            threshold=claims.whole,
+            null=_null([one.overlap.sum() / one.square.sum() for one in shuffled]),
             unit="parents",
         ),
         judge(
             "what a child adds is orthogonal to its family",
             "mean |cos(v - m, m)|",
             mean(real.increment),
-            threshold=ORTHOGONAL,
-            null=null(one.increment.mean() for one in shuffled),
+            threshold=claims.orthogonal,
+            null=_null([one.increment.mean() for one in shuffled]),
             unit="parents",
             above=False,
         ),
     ]
 
 
-def _pooled(one: Measured, clusters: Int[np.ndarray, " child"], *, seed: int, level: float) -> Interval:
-    sums = cluster_sums(np.stack([one.overlap, one.square], 1), clusters)
-    return cluster_bootstrap(sums, seed=seed, level=level)
-
-
 def _null(draws: Sequence[float]) -> Interval:
-    return Interval(float(np.mean(draws)), min(draws), max(draws), len(draws))
+    return Interval(float(np.mean(draws)), float(min(draws)), float(max(draws)), len(draws))

@@ -1,5 +1,4 @@
-"""Concept vectors in the space they came from: what a concept writes, the metric that reads it, who stands
-above whom.
+"""Concept vectors in the space they came from: what each writes, the metric that reads, who is above whom.
 
 On disk: teacher.safetensors (write, metric, parents and, where known, center) and teacher.json (names,
 source, site, what was left out).
@@ -26,8 +25,7 @@ TENSORS, CARD = "teacher.safetensors", "teacher.json"
 @final
 @dataclass(frozen=True)
 class Patterns:
-    """An activation of concept c is, on average, center + write[c]; read[c] = write[c] metric tells how much
-    of it is there.
+    """An activation of concept c is, on average, center + write[c]; read[c] = write[c] metric finds it there.
 
     `metric` is positive definite. `center` is None where only directions are known. `names` are ids of
     concepts, `left_out` counts the concepts that could not be estimated, by reason.
@@ -73,9 +71,7 @@ def load(folder: Path) -> Patterns:
 
 
 def relative_shrinkage(covariance: Float[Tensor, "d d"], share: float) -> Float[Tensor, "d d"]:
-    """(1 - share) S + share tr(S) / d I: the ridge is relative, for an absolute one means another thing at
-    every site.
-    """
+    """(1 - share) S + share tr(S) / d I: an absolute ridge would mean another thing at every site."""
     d = len(covariance)
     ridge = covariance.diagonal().mean() * torch.eye(d, dtype=covariance.dtype)
     return (1 - share) * covariance + share * ridge

@@ -40,8 +40,7 @@ def estimate(
     names: Sequence[str],
     shrinkage: float,
 ) -> Patterns:
-    """Patterns of the concepts that at least three tokens stand for; `words[c]` are the tokens of c and all
-    below it.
+    """Patterns of the concepts that three tokens or more stand for; `words[c]` are those of c and all below.
 
     A concept whose parent is left out stands under the nearest one above that is not. Raises UserError where
     no concept has words enough.
@@ -49,7 +48,7 @@ def estimate(
     kept = [row for row, tokens in enumerate(words) if len(set(tokens)) >= FEWEST]
     if not kept:
         raise UserError(
-            f"no concept has {FEWEST} words that are single tokens of this model: the unembedding cannot teach.\n"
+            f"no concept has {FEWEST} words that are single tokens of this model.\n"
             "Choose more concepts (concepts.n=...), or teacher=encyclopedia."
         )
     wide = rows.double()

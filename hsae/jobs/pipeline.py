@@ -118,7 +118,7 @@ def _show(done: Sequence[Done]) -> None:
             step.config.job.name,
             step.slug,
             step.state,
-            console.duration(step.outcome.seconds) if step.outcome else "",
+            console.duration(step.outcome.seconds) if step.outcome and step.state == "made" else "",
             console.headline(step.outcome.metrics) if step.outcome else "",
         )
         for step in done

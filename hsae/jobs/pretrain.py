@@ -2,10 +2,12 @@
 
     hsae job=pretrain corpus=wordnet
 
-The result is an ordinary model folder (`model.path=<it>`) with a card that says what it was made from and what it knows.
+The result is an ordinary model folder (`model.path=<it>`) with a card that says what it was made from and
+what it knows.
 """
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 WRITES = "lm"
 FORMAT = 1
 HELD_OUT_TOKENS = 60_000
+CLOZE_NOTE = """\
+Cloze: after "a beagle is a kind of", is one of the single words that name the noun's hypernym among the ten
+likeliest next words? Asked only of nouns of which no sentence of the corpus states it; their glosses may be in it.
+Neighbours: cosine of mean activations over eight sentences, after half of the layers.
+"""
 
 
 class Settings(Part):
@@ -45,9 +52,13 @@ class Settings(Part):
     @model_validator(mode="after")
     def _fits(self) -> "Settings":
         if self.d % (2 * self.heads):
-            raise ValueError(f"d={self.d} must be a multiple of twice heads={self.heads}: rotary positions come in pairs")
+            raise ValueError(
+                f"d={self.d} must be a multiple of twice heads={self.heads}: rotary positions come in pairs"
+            )
         if self.tokens < self.context * self.batch:
-            raise ValueError(f"tokens={self.tokens} is less than one step of context*batch={self.context * self.batch}")
+            raise ValueError(
+                f"tokens={self.tokens} is less than one step of context*batch={self.context * self.batch}"
+            )
         return self
 
 
@@ -71,9 +82,7 @@ def estimate(config: Config) -> dict[str, int]:
     return {"parameters": parameters, "tokens": settings.tokens, "bytes": 2 * parameters}
 
 
-def run(job: "Job") -> dict[str, float | str]:
-    import torch
-
+def run(job: "Job") -> dict[str, int | float | str]:
     from hsae.lm.pretraining import new_model, tokenise, train_tokenizer
 
     settings = job.config.job
@@ -85,13 +94,14 @@ def run(job: "Job") -> dict[str, float | str]:
     train, valid = (tokenise(tokenizer, texts[split]) for split in ("train", "valid"))
     shape = settings.model_dump(include={"d", "layers", "heads", "mlp", "context"})
     model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed)
-    untrained = _ask(job, model, tokenizer)
+    untrained = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
     _train(job, model, train, valid)
     found = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
-    found |= {f"untrained_{key}": value for key, value in untrained.items() if key in ("cloze", "neighbours")}
+    compared = ("perplexity", "cloze", "neighbours")
+    found |= {f"untrained_{key}": value for key, value in untrained.items() if key in compared}
     if "cloze" in found:
         found |= _guesses(job.config)
-    model.to(torch.float16).save_pretrained(job.out)
+    model.half().save_pretrained(job.out)
     tokenizer.save_pretrained(job.out)
     (job.out / "README.md").write_text(_card(job.config, found, train_tokens=len(train.ids)))
     (job.out / "checkpoint.pt").unlink(missing_ok=True)
@@ -118,7 +128,8 @@ def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "To
     if len(train.ids) <= settings.context * settings.batch:
         raise UserError(
             f"the corpus has {len(train.ids)} tokens to train on, less than one step of "
-            f"job.context*job.batch={settings.context * settings.batch}.\nTake a larger corpus or a smaller job.batch."
+            f"job.context*job.batch={settings.context * settings.batch}.\n"
+            "Take a larger corpus or a smaller job.batch."
         )
     optimiser = Optimiser(model, lr=settings.lr, steps=steps)
     start = load_checkpoint(job.out, model, optimiser)
@@ -127,7 +138,9 @@ def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "To
     stepping = fit(model, batches, optimiser, start=start, clip=settings.clip)
     for step in job.progress(stepping, total=steps - start, desc="pretrain"):
         if not math.isfinite(step.loss):
-            raise UserError(f"the loss is {step.loss} at step {step.number}.\nTry a smaller job.lr than {settings.lr}.")
+            raise UserError(
+                f"the loss is {step.loss} at step {step.number}.\nTry a smaller job.lr than {settings.lr}."
+            )
         if step.number % 50 == 0:
             job.log.scalars({"lm/loss": step.loss}, tokens=step.tokens)
         if step.number % settings.save_every == 0 or step.number == steps:
@@ -138,16 +151,22 @@ def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "To
             save_checkpoint(job.out, model, optimiser, step=step.number)
 
 
-def _held_out(model: "LlamaForCausalLM", valid: "Tokenised", settings: Any) -> dict[str, float | str]:
+def _held_out(model: "LlamaForCausalLM", valid: "Tokenised", settings: Any) -> dict[str, int | float | str]:
     from hsae.lm.pretraining import held_out_loss
 
     loss = held_out_loss(
-        model, valid, context=settings.context, batch=settings.batch, limit=min(HELD_OUT_TOKENS, len(valid.ids) - 1)
+        model,
+        valid,
+        context=settings.context,
+        batch=settings.batch,
+        limit=min(HELD_OUT_TOKENS, len(valid.ids) - 1),
     )
-    return {"held_out_loss": loss, "perplexity": math.exp(loss), "parameters": float(model.num_parameters())}
+    return {"held_out_loss": loss, "perplexity": math.exp(loss), "parameters": model.num_parameters()}
 
 
-def _ask(job: "Job", model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> dict[str, float | str]:
+def _ask(
+    job: "Job", model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast"
+) -> dict[str, int | float | str]:
     """Cloze and neighbours; only the WordNet corpus has questions whose answers it never states."""
     from hsae.lm.cloze import Question, cloze, mean_vectors, neighbours_share
     from hsae.stats import wilson
@@ -167,14 +186,14 @@ def _ask(job: "Job", model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerF
         "cloze": sum(right) / len(right),
         "cloze_low": low,
         "cloze_high": high,
-        "cloze_questions": float(len(right)),
+        "cloze_questions": len(right),
         "neighbours": sum(share) / len(share),
         "neighbours_chance": chance,
-        "neighbours_words": float(len(words)),
+        "neighbours_words": len(words),
     }
 
 
-def _guesses(config: Config) -> dict[str, float | str]:
+def _guesses(config: Config) -> dict[str, int | float | str]:
     """What answering every question with the ten commonest hypernyms would score."""
     from hsae.corpora.wordnet import questions, stated_answers
     from hsae.lm.cloze import Question, constant_guess
@@ -184,29 +203,39 @@ def _guesses(config: Config) -> dict[str, float | str]:
     return {"constant_guess_cloze": sum(right) / len(right)}
 
 
-def _card(config: Config, found: dict[str, float | str], *, train_tokens: int) -> str:
+def _card(config: Config, found: Mapping[str, Any], *, train_tokens: int) -> str:
     """The model card."""
-    settings = config.job
-    number = {key: value for key, value in found.items() if isinstance(value, float)}
+    settings, of = config.job, {"seed": config.seed, **found}
+    passes = settings.tokens / train_tokens
+    shape = (
+        f"{settings.layers} layers of width {settings.d}, {settings.heads} heads, context {settings.context}"
+    )
     lines = [
         f"# A small language model trained on the corpus `{config.corpus.name}`",
         "",
-        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`: a Llama-shaped causal LM of "
-        f"{number['parameters']:,.0f} parameters ({settings.layers} layers of width {settings.d}, {settings.heads} heads, "
-        f"context {settings.context}), byte-level BPE of {settings.vocabulary} tokens, weights in float16.",
-        f"Trained on {settings.tokens:,} tokens ({settings.tokens / train_tokens:.1f} passes over {train_tokens:,}).",
+        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`: a Llama-shaped causal LM of",
+        f"{of['parameters']:,} parameters ({shape}), with a byte-level BPE",
+        f"tokenizer of {settings.vocabulary:,} tokens; weights in float16.",
+        f"Trained on {settings.tokens:,} tokens: {passes:.1f} passes over the {train_tokens:,} of the split train.",
+        "What stands here was measured on documents of the split valid, which were never trained on.",
         "",
-        "| measure | this model | untrained | guess without a model |",
+        "| measure | this model | untrained | without a model |",
         "|---|---|---|---|",
-        f"| held-out perplexity (per token) | {number['perplexity']:.1f} | {settings.vocabulary} | |",
+        f"| perplexity per token | {of['perplexity']:.1f} | {of['untrained_perplexity']:,.0f} | |",
     ]
-    if "cloze" in number:
-        lines += [
-            f"| cloze: a hypernym among the ten likeliest next words after \"a beagle is a kind of\" "
-            f"({number['cloze_questions']:.0f} nouns of which the corpus never states it) | {number['cloze']:.1%} "
-            f"[{number['cloze_low']:.1%}, {number['cloze_high']:.1%}] | {number['untrained_cloze']:.1%} "
-            f"| {number['constant_guess_cloze']:.1%} (always the ten commonest) |",
-            f"| nearest five of {number['neighbours_words']:.0f} common nouns under the same parent | "
-            f"{number['neighbours']:.1%} | {number['untrained_neighbours']:.1%} | {number['neighbours_chance']:.1%} |",
-        ]
+    if "cloze" in of:
+        lines += [_cloze_row(of), _neighbours_row(of), "", CLOZE_NOTE]
     return "\n".join(lines) + "\n"
+
+
+def _cloze_row(of: Mapping[str, Any]) -> str:
+    interval = f"[{of['cloze_low']:.1%}, {of['cloze_high']:.1%}]"
+    guess = f"{of['constant_guess_cloze']:.1%}, always the ten commonest hypernyms"
+    asked = f"cloze, {of['cloze_questions']:,} nouns"
+    return f"| {asked} | {of['cloze']:.1%} {interval} | {of['untrained_cloze']:.1%} | {guess} |"
+
+
+def _neighbours_row(of: Mapping[str, Any]) -> str:
+    words = f"nearest five of {of['neighbours_words']:,} common nouns under the same parent"
+    chance = f"{of['neighbours_chance']:.1%}, chance"
+    return f"| {words} | {of['neighbours']:.1%} | {of['untrained_neighbours']:.1%} | {chance} |"

@@ -1,9 +1,10 @@
-"""One page that shows what results hold: verdicts, dictionaries, learning, concepts, latents, and how all was made.
+"""One page that shows what results hold: verdicts, dictionaries, learning, concepts, latents, and how all
+was made.
 
     hsae job=report 'job.of=["job=evaluate sae=topk,hierarchical seed=0,1"]'
 
-Whatever the named results were made from is shown too. The page is one file that fetches nothing; its tables lie
-beside it.
+Whatever the named results were made from is shown too. The page is one file that fetches nothing; its tables
+lie beside it.
 """
 
 from typing import Literal

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hsae.concepts import Taxonomy
     from hsae.geometry import Patterns
     from hsae.lm.model import LM
+    from hsae.stats import Verdict
 
 WRITES = "teacher"
 FORMAT = 1
@@ -64,9 +65,7 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
-    from hsae.geometry.hierarchy import kinship, verdicts
     from hsae.geometry.patterns import controlled
-    from hsae.journal import whole
     from hsae.lm import load
 
     config = job.config
@@ -84,26 +83,34 @@ def run(job: Job) -> dict[str, int | float | str]:
     patterns = controlled(patterns, settings.control, seed=0)
     facts = {"source": settings.source, "control": settings.control, "shrinkage": settings.shrinkage}
     patterns.save(job.out, site=site, **facts, **_spectrum(patterns))
-    concepts = [taxonomy[id] for id in patterns.names]
-    kin = kinship(patterns.parents.tolist(), [concept.name for concept in concepts], seed=0)
-    if not len(kin.child):
-        raise UserError(
-            "no concept has a family of at least two others to be compared with: the taxonomy is too small or too flat.\n"
-            "Choose more concepts: concepts.n=..."
-        )
-    words = _token_embeddings(lm, [concept.name for concept in concepts])
-    claims = verdicts(patterns.whitened.double().numpy(), words.double().numpy(), kin, seed=0)
-    rows = [claim.to_dict() for claim in claims]
-    with whole(job.out / "verdicts.json") as draft:
-        draft.write_text(json.dumps(rows, indent=1) + "\n")
-    job.log.table("verdicts", tuple(rows[0]), [list(row.values()) for row in rows])
+    claims = _judged(job, lm, [taxonomy[id].name for id in patterns.names], patterns)
     passed = sum(claim.outcome == "PASS" and not claim.trivial for claim in claims)
     return {
         "concepts": len(patterns.names),
-        "children_asked": len(kin.child),
-        "nearer_own_family": round(claims[0].value, 4),
+        **({"nearer_own_family": round(claims[0].value, 4)} if claims else {}),
         "passed": f"{passed} of {len(claims)} claims",
     }
+
+
+def _judged(job: Job, lm: "LM", names: "Sequence[str]", patterns: "Patterns") -> "list[Verdict]":
+    """Writes and logs the verdicts; none where no concept has a family to be compared with."""
+    from hsae.geometry.hierarchy import kinship, verdicts
+    from hsae.journal import whole
+
+    kin = kinship(patterns.parents.tolist(), names, seed=0)
+    claims = []
+    if len(kin.child):
+        vectors, words = patterns.whitened.double().numpy(), _token_embeddings(lm, names).double().numpy()
+        claims = verdicts(vectors, words, kin, job.config.teacher.claims, seed=0)
+        rows = [claim.to_dict() for claim in claims]
+        job.log.table("verdicts", tuple(rows[0]), [list(row.values()) for row in rows])
+    else:
+        job.say(
+            "nothing is claimed of the geometry: no concept has a family of two others and a rival family"
+        )
+    with whole(job.out / "verdicts.json") as draft:
+        draft.write_text(json.dumps([claim.to_dict() for claim in claims], indent=1) + "\n")
+    return claims
 
 
 def _source(config: Config) -> str:
@@ -122,7 +129,8 @@ def _site(config: Config, lm: "LM") -> str:
     lm.check_sites(sites)
     if len(sites) > 1:
         raise UserError(
-            f"a teacher stands at one site, and layers={config.layers.name} names {len(sites)}: {', '.join(sites)}.\n"
+            f"a teacher stands at one site, and layers={config.layers.name} names {len(sites)}: "
+            f"{', '.join(sites)}.\n"
             "Type layers=last, or sweep: layers=first,last -m"
         )
     if _source(config) == "unembedding" and sites != [SITE]:

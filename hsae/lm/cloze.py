@@ -1,7 +1,8 @@
-"""What a language model knows of the taxonomy: questions with known answers, beside the guesses that need no model.
+"""What a language model knows of the taxonomy: questions with known answers, and guesses that need no model.
 
-Cloze: after "a beagle is a kind of", is a hypernym among the ten likeliest next words? A word may take several tokens,
-so candidates are whole words: P(word) = P(its tokens) * P(the next token starts another word), found best first.
+Cloze: after "a beagle is a kind of", is a hypernym among the ten likeliest next words? A word may take
+several tokens, so candidates are whole words: P(word) = P(its tokens) * P(the next token starts another word),
+found best first.
 """
 
 from collections import Counter
@@ -28,7 +29,7 @@ class Vocabulary:
     """Which tokens start a word, and which go on with one."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
-        words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        words = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
         self.starts = torch.tensor([word.startswith("Ġ") and word[1:].isalpha() for word in words])
         self.goes_on = torch.tensor([word.isalpha() and word.isascii() for word in words])
 
@@ -39,7 +40,12 @@ def _next(model: PreTrainedModel, ids: Int[Tensor, "text token"]) -> Float[Tenso
 
 
 def likeliest_words(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompt: str, *, count: int, vocabulary: Vocabulary
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: str,
+    *,
+    count: int,
+    vocabulary: Vocabulary,
 ) -> list[str]:
     """The `count` likeliest next words, likeliest first, lower-case."""
     ids = torch.tensor([tokenizer(prompt)["input_ids"]])
@@ -51,7 +57,7 @@ def likeliest_words(
         goes_on = ahead.masked_fill(~vocabulary.goes_on, -torch.inf)
         ends = torch.log1p(-goes_on.logsumexp(-1).exp().clamp(max=1 - 1e-6))
         for row, score in zip(beam, (scores + ends).tolist(), strict=True):
-            word = tokenizer.decode(row).strip().lower()
+            word = str(tokenizer.decode(row)).strip().lower()
             found[word] = max(score, found.get(word, -torch.inf))
         if length == LENGTH:
             break
@@ -62,13 +68,20 @@ def likeliest_words(
 
 
 def cloze(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, questions: Sequence[Question], *, among: int = 10
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    questions: Sequence[Question],
+    *,
+    among: int = 10,
 ) -> list[bool]:
     """For every question, whether an answer is among the likeliest next words."""
     vocabulary = Vocabulary(tokenizer)
     model.eval()
     return [
-        bool(question.answers & set(likeliest_words(model, tokenizer, question.prompt, count=among, vocabulary=vocabulary)))
+        bool(
+            question.answers
+            & set(likeliest_words(model, tokenizer, question.prompt, count=among, vocabulary=vocabulary))
+        )
         for question in questions
     ]
 
@@ -85,9 +98,11 @@ def constant_guess(
 def neighbours_share(
     vectors: Float[Tensor, "word d"], parents: Sequence[int], *, nearest: int = 5
 ) -> tuple[list[float], float]:
-    """Per word, the share of its nearest other words (cosine, mean removed) that have its parent; and the chance of it.
+    """Per word, the share of its nearest other words (cosine, mean removed) that have its parent; and the
+    chance of it.
 
-    The chance is what random neighbours would give: the mean over words of (same-parent words) / (other words).
+    The chance is what random neighbours would give: the mean over words of (same-parent words) / (other
+    words).
     """
     centred = vectors - vectors.mean(0)
     unit = centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-12)

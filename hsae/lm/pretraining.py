@@ -1,8 +1,10 @@
-"""Trains a small causal LM from nothing: its tokenizer, its weights, and the questions it is asked afterwards.
+"""Trains a small causal LM from nothing: its tokenizer, its weights, and the questions it is asked
+afterwards.
 
-The architecture is Llama's as transformers has it, so that what comes out is an ordinary model folder. Matrices inside
-the blocks are trained with Muon (Jordan 2024; in PyTorch since 2.9), everything else with AdamW: on this text and size
-Muon reaches a given held-out loss in fewer tokens. The learning rate warms up and then falls linearly to zero.
+The architecture is Llama's as transformers has it, so that what comes out is an ordinary model folder.
+Matrices inside the blocks are trained with Muon (Jordan 2024; in PyTorch since 2.9), everything else with
+AdamW: on this text and size Muon reaches a given held-out loss in fewer tokens. The learning rate warms up
+and then falls linearly to zero.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,7 +42,9 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> P
     tokenizer.post_processor = processors.Sequence(
         [
             processors.ByteLevel(trim_offsets=True),
-            processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]),
+            processors.TemplateProcessing(
+                single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
+            ),
         ]
     )
     return PreTrainedTokenizerFast(
@@ -81,7 +85,9 @@ class Tokenised(NamedTuple):
         order = numpy_stream(seed, purpose).permutation(len(self.starts) - 1)
         lengths = np.diff(self.starts)[order]
         into = np.concatenate([[0], np.cumsum(lengths)])
-        gather = np.arange(into[-1]) - np.repeat(into[:-1], lengths) + np.repeat(self.starts[:-1][order], lengths)
+        gather = (
+            np.arange(into[-1]) - np.repeat(into[:-1], lengths) + np.repeat(self.starts[:-1][order], lengths)
+        )
         return self.ids[gather]
 
 
@@ -120,8 +126,10 @@ def next_token_loss(model: LlamaForCausalLM, ids: Int[Tensor, "batch window"]) -
 
 
 @torch.no_grad()
-def held_out_loss(model: LlamaForCausalLM, tokens: Tokenised, *, context: int, batch: int, limit: int) -> float:
-    """Mean negative log likelihood in nats over the first `limit` held-out tokens, in windows of `context`."""
+def held_out_loss(
+    model: LlamaForCausalLM, tokens: Tokenised, *, context: int, batch: int, limit: int
+) -> float:
+    """Mean negative log likelihood in nats over the first `limit` tokens, in windows of `context`."""
     ids = tokens.ids[: limit + 1]
     count = (len(ids) - 1) // context
     rows = np.lib.stride_tricks.sliding_window_view(ids, context + 1)[::context][:count]
@@ -144,7 +152,8 @@ class Optimiser:
         inside = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
         known = {id(p) for p in inside}
         rest = [p for p in model.parameters() if id(p) not in known]
-        # match_rms_adamw gives both optimisers updates of one size, so that one peak serves both (Liu et al. 2025)
+        # match_rms_adamw gives both optimisers updates of one size, so that one peak serves both (Liu et
+        # al. 2025)
         self.parts = [
             torch.optim.Muon(inside, lr=lr, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.95), weight_decay=0.01, fused=True),
@@ -175,7 +184,9 @@ def fit(
     start: int,
     clip: float,
 ) -> Iterator[Step]:
-    """The training loop, from step `start` to the optimiser's last; whoever drives it logs, saves and stops."""
+    """The training loop, from step `start` to the optimiser's last; whoever drives it logs, saves and
+    stops.
+    """
     model.train()
     for number, ids in zip(range(start, optimiser.steps), batches, strict=False):
         loss = next_token_loss(model, ids)
@@ -189,7 +200,12 @@ def save_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser,
     """Everything that the next step depends on, in one file, atomically."""
     fresh = folder / "checkpoint.partial"
     torch.save(
-        {"step": step, "model": model.state_dict(), "optimiser": [part.state_dict() for part in optimiser.parts]}, fresh
+        {
+            "step": step,
+            "model": model.state_dict(),
+            "optimiser": [part.state_dict() for part in optimiser.parts],
+        },
+        fresh,
     )
     fresh.replace(folder / "checkpoint.pt")
 
