@@ -1,7 +1,7 @@
 """Gets Princeton's WordNet 3.0 onto this machine:  python -m hsae.concepts.wordnet_data
 
-Tried in this order, and the first that works wins: data that NLTK can already see; a system-wide installation
-(Debian's `wordnet-base` and `wordnet-sense-index`); NLTK's downloader; the two Debian packages, downloaded and
+Tried in this order, and the first that works wins: data that NLTK can already see; what Debian's packages
+`wordnet-base` and `wordnet-sense-index` installed; NLTK's downloader; the two packages, downloaded and
 unpacked without root. Debian leaves out `lexnames`, the list of 45 lexicographer files of lexnames(5WN),
 without which NLTK reads nothing; it is completed here.
 """
@@ -18,8 +18,8 @@ FILES = ["cntlist.rev", "index.sense"] + [
 ]
 FILES += [f"{pos}.exc" for pos in ("noun", "verb", "adj", "adv")]
 NOUNS = (
-    "Tops act animal artifact attribute body cognition communication event feeling food group location motive "
-    "object person phenomenon plant possession process quantity relation shape state substance time"
+    "Tops act animal artifact attribute body cognition communication event feeling food group location "
+    "motive object person phenomenon plant possession process quantity relation shape state substance time"
 )
 VERBS = (
     "body change cognition communication competition consumption contact creation emotion motion perception "

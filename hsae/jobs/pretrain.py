@@ -27,7 +27,7 @@ FORMAT = 1
 HELD_OUT_TOKENS = 60_000
 CLOZE_NOTE = """\
 Cloze: after "a beagle is a kind of", is one of the single words that name the noun's hypernym among the ten
-likeliest next words? Asked only of nouns of which no sentence of the corpus states it; their glosses may be in it.
+likeliest next words? Asked only of nouns of which no sentence of the corpus states it, though a gloss may.
 Neighbours: cosine of mean activations over eight sentences, after half of the layers.
 """
 
@@ -83,7 +83,7 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def run(job: "Job") -> dict[str, int | float | str]:
-    from hsae.lm.pretraining import new_model, tokenise, train_tokenizer
+    from hsae.lm.pretraining import CHECKPOINT, new_model, tokenise, train_tokenizer
 
     settings = job.config.job
     texts = _texts(job)
@@ -104,7 +104,7 @@ def run(job: "Job") -> dict[str, int | float | str]:
     model.half().save_pretrained(job.out)
     tokenizer.save_pretrained(job.out)
     (job.out / "README.md").write_text(_card(job.config, found, train_tokens=len(train.ids)))
-    (job.out / "checkpoint.pt").unlink(missing_ok=True)
+    (job.out / CHECKPOINT).unlink(missing_ok=True)
     return found
 
 
@@ -117,6 +117,12 @@ def _texts(job: "Job") -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {name: [] for name in SHARES}
     for document in corpus.documents(settings, seed=job.config.seed):
         texts[split(document.id)].append(document.text)
+    if not (texts["train"] and texts["valid"]):
+        total = sum(map(len, texts.values()))
+        raise UserError(
+            f"of the corpus's {total} documents, {len(texts['train'])} are to train on and "
+            f"{len(texts['valid'])} held out: neither may be none.\nTake a corpus of more documents."
+        )
     return texts
 
 
@@ -213,10 +219,10 @@ def _card(config: Config, found: Mapping[str, Any], *, train_tokens: int) -> str
     lines = [
         f"# A small language model trained on the corpus `{config.corpus.name}`",
         "",
-        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`: a Llama-shaped causal LM of",
-        f"{of['parameters']:,} parameters ({shape}), with a byte-level BPE",
-        f"tokenizer of {settings.vocabulary:,} tokens; weights in float16.",
-        f"Trained on {settings.tokens:,} tokens: {passes:.1f} passes over the {train_tokens:,} of the split train.",
+        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`.",
+        f"A Llama-shaped causal LM of {of['parameters']:,} parameters ({shape}),",
+        f"with a byte-level BPE tokenizer of {settings.vocabulary:,} tokens; weights in float16.",
+        f"Trained on {settings.tokens:,} tokens, {passes:.1f} times the {train_tokens:,} of the split train.",
         "What stands here was measured on documents of the split valid, which were never trained on.",
         "",
         "| measure | this model | untrained | without a model |",

@@ -101,7 +101,8 @@ def _judged(job: Job, lm: "LM", names: "Sequence[str]", patterns: "Patterns") ->
     claims = []
     if len(kin.child):
         vectors, words = patterns.whitened.double().numpy(), _token_embeddings(lm, names).double().numpy()
-        claims = verdicts(vectors, words, kin, job.config.teacher.claims, seed=0)
+        _, settings = build.plugin("teacher", job.config.teacher)
+        claims = verdicts(vectors, words, kin, settings.claims, seed=0)
         rows = [claim.to_dict() for claim in claims]
         job.log.table("verdicts", tuple(rows[0]), [list(row.values()) for row in rows])
     else:

@@ -1,8 +1,8 @@
 """What a language model knows of the taxonomy: questions with known answers, and guesses that need no model.
 
 Cloze: after "a beagle is a kind of", is a hypernym among the ten likeliest next words? A word may take
-several tokens, so candidates are whole words: P(word) = P(its tokens) * P(the next token starts another word),
-found best first.
+several tokens, so candidates are whole words, found best first:
+P(word) = P(its tokens) * P(the next token starts another word).
 """
 
 from collections import Counter

@@ -19,9 +19,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from hsae.journal import whole
 from hsae.seeding import numpy_stream, stream
 
 BOS, PAD = "<|bos|>", "<|pad|>"
+CHECKPOINT = "checkpoint.pt"
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerFast:
@@ -197,22 +199,15 @@ def fit(
 
 
 def save_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser, *, step: int) -> None:
-    """Everything that the next step depends on, in one file, atomically."""
-    fresh = folder / "checkpoint.partial"
-    torch.save(
-        {
-            "step": step,
-            "model": model.state_dict(),
-            "optimiser": [part.state_dict() for part in optimiser.parts],
-        },
-        fresh,
-    )
-    fresh.replace(folder / "checkpoint.pt")
+    """Everything that the next step depends on, in one file, at once or not at all."""
+    moments = [part.state_dict() for part in optimiser.parts]
+    with whole(folder / CHECKPOINT) as draft:
+        torch.save({"step": step, "model": model.state_dict(), "optimiser": moments}, draft)
 
 
 def load_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser) -> int:
     """Restores the last checkpoint in place and says how many steps it had made; 0 where there is none."""
-    if not (file := folder / "checkpoint.pt").is_file():
+    if not (file := folder / CHECKPOINT).is_file():
         return 0
     state = torch.load(file, weights_only=True)
     model.load_state_dict(state["model"])
