@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from io import StringIO
 from pathlib import Path
 
 FILES = ["cntlist.rev", "index.sense"] + [
@@ -78,9 +79,9 @@ def _from_nltk() -> bool:
 
     home = data_home() / "nltk_data"
     home.mkdir(parents=True, exist_ok=True)
-    return bool(nltk.download("wordnet", download_dir=str(home), quiet=True)) and (
-        find() is not None or _unzip(home / "corpora/wordnet.zip")
-    )
+    # it tells of a closed network at length, and the next way may well work
+    got = nltk.download("wordnet", download_dir=str(home), quiet=True, print_error_to=StringIO())
+    return bool(got) and (find() is not None or _unzip(home / "corpora/wordnet.zip"))
 
 
 def _unzip(archive: Path) -> bool:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hsae.fit import geometric_median, norm_scale
 from hsae.sae import SAE
 from hsae.seeding import stream
 
@@ -95,7 +96,7 @@ class RandomDictionary(nn.Module):
 
 def untrained(blank: SAE, rows: Float[Tensor, "batch d"]) -> SAE:
     """An SAE as it is before its first step, brought to the scale and centre of `rows` as training does."""
-    scale = rows.shape[1] ** 0.5 / rows.norm(dim=1).mean().item()
-    blank.centre(rows.mean(0) * scale)
+    scale = norm_scale(rows)
+    blank.centre(geometric_median(rows * scale))
     blank.fold(scale)
     return blank.eval().requires_grad_(requires_grad=False)

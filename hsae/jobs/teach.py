@@ -5,7 +5,7 @@ hsae job=teach teacher=unembedding layers.sites=[final_norm]
 """
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hsae import build
 from hsae.artifact import Need
@@ -101,7 +101,7 @@ def _judged(job: Job, lm: "LM", names: "Sequence[str]", patterns: "Patterns") ->
     claims = []
     if len(kin.child):
         vectors, words = patterns.whitened.double().numpy(), _token_embeddings(lm, names).double().numpy()
-        _, settings = build.plugin("teacher", job.config.teacher)
+        settings: Any = build.plugin("teacher", job.config.teacher)[1]
         claims = verdicts(vectors, words, kin, settings.claims, seed=0)
         rows = [claim.to_dict() for claim in claims]
         job.log.table("verdicts", tuple(rows[0]), [list(row.values()) for row in rows])

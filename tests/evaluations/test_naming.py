@@ -53,6 +53,20 @@ def test_the_score_is_from_the_other_side_with_its_interval():
     assert row["low"] < row["auroc"] < row["high"]
 
 
+def test_a_concept_of_one_context_does_not_beat_one_of_three_by_a_hair():
+    """The latent tells the one context of elm perfectly, and the three of oak but for that one."""
+    kept = [
+        at
+        for at, c in enumerate(CONTEXTS)
+        if OWNERS[at].name != "elm" or c.template in ("people like the {}", "the old {}")
+    ]
+    value = {"elm": 2.0, "oak": 1.0}
+    own = np.array([[value.get(OWNERS[at].name, 0.0)] for at in kept])
+    matrix = sparse.csr_matrix(np.hstack([own, among_noise().toarray()[kept]]))
+    question = words(TAXONOMY, [CONTEXTS[at] for at in kept])
+    assert names(TAXONOMY, [question], matrix, seed=0)[0]["name"] == "oak"
+
+
 def test_names_in_pieces_are_names_at_once(monkeypatch):
     matrix = among_noise(lambda c: c.name == "oak", lambda c: c.name == "elm")
     once = named(matrix)

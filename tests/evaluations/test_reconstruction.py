@@ -89,6 +89,19 @@ def test_a_claim_that_the_null_passes_as_well_is_called_trivial(subject, held_ou
     assert verdict.trivial
 
 
+def test_the_null_is_never_the_baseline_itself(subject, held_out):
+    d = held_out.shape[1]
+    made = {"sae": mirror(d), "untrained": constant(held_out.mean(0)), "random": shifted(d, held_out.std())}
+    settings = Settings(margins={"untrained": 0.0, "random": 0.0})
+    over_untrained, over_random = evaluate(subject(made, nulls=("untrained", "random")), settings).verdicts
+    ev = {
+        name: score.value
+        for name, score in by_name(evaluate(subject(made), NO_CLAIMS), "explained_variance").items()
+    }
+    assert over_untrained.null == pytest.approx(ev["random"] - ev["untrained"])
+    assert over_random.null == pytest.approx(ev["untrained"] - ev["random"])
+
+
 def test_the_same_subject_gives_the_same_numbers_whatever_the_batch(subject, held_out):
     rows = lambda batch: by_name(
         evaluate(subject({"mean": constant(torch.ones(held_out.shape[1]))}, rows=batch), NO_CLAIMS),

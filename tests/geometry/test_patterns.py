@@ -129,7 +129,7 @@ def test_no_control_changes_nothing_and_each_control_is_one_draw():
 
 
 def unembedded() -> tuple[torch.Tensor, list[list[int]], Patterns]:
-    """Ten words to a concept, whose rows share its pattern; a parent's words are those of its children too."""
+    """Ten words to a concept, whose rows share its pattern; a parent has those of its children too."""
     rows = torch.randn(300, D, generator=stream(0, "rows")) @ torch.linalg.cholesky(skewed()).float().T + 1.0
     words = [list(range(10 * row, 10 * row + 10)) for row in range(COUNT)]
     shared = torch.randn(COUNT, D, generator=stream(0, "shared"))

@@ -124,8 +124,8 @@ def test_the_same_choices_give_the_same_bytes_with_or_without_a_kill(world, judg
         patched.setattr(splice, "evaluate", killed)
         run(world, tmp_path)
     with monkeypatch.context() as patched:
-        # answered before the kill, so not asked again
-        patched.setattr("hsae.evaluations.reconstruction.evaluate", killed)
+        again = lambda *_: pytest.fail("a question was asked again that was answered before the kill")
+        patched.setattr("hsae.evaluations.reconstruction.evaluate", again)
         run(world, tmp_path)
     files = {path.name: path.read_bytes() for path in judged[0].iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files

@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 from kills import killed_and_whole
 
-import hsae.corpora.wordnet
-from hsae import build, corpora
+from hsae import build
 from hsae.concepts import wordnet
+from hsae.corpora import wordnet as text
 from hsae.errors import ConfigError, UserError
 from hsae.execute import execute
 from hsae.lm import load
@@ -45,8 +45,8 @@ def test_questions_without_known_answers_are_not_scored(made):
 
 @needs_wordnet
 def test_on_wordnet_it_is_asked_what_it_was_never_told(tmp_path, monkeypatch):
-    every = corpora.wordnet.documents
-    monkeypatch.setattr(corpora.wordnet, "documents", lambda *a, **k: islice(every(*a, **k), 2000))
+    every = text.documents
+    monkeypatch.setattr(text, "documents", lambda *a, **k: islice(every(*a, **k), 2000))
     settings = [*SMALL, "corpus=wordnet", "concepts=builtin", "job.questions=8", f"outputs={tmp_path}"]
     metrics = execute(build.compose(settings)).metrics
     assert metrics["cloze_questions"] == 8
@@ -58,8 +58,7 @@ def test_killed_and_resumed_it_writes_the_same_bytes(tmp_path):
     killed, whole = killed_and_whole(
         tmp_path,
         imports="""
-            import hsae.corpora.wordnet
-from hsae import build, corpora
+            from hsae import build
             from hsae.execute import Job
             from hsae.jobs import pretrain
             from hsae.loggers import Fan
