@@ -32,7 +32,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 format: .venv/ready  ## rewrite the code in the project's style
 	$(BIN)/ruff format .

@@ -27,12 +27,12 @@ class PCA(nn.Module):
 
     def __init__(self, rows: Float[Tensor, "batch d"], *, k: int):
         super().__init__()
-        wide = rows.double()
+        wide = rows.cpu().double()  # Apple's GPUs have no float64
         mean = wide.mean(0)
         covariance = (wide - mean).T @ (wide - mean) / len(wide)
         basis = torch.linalg.eigh(covariance).eigenvectors.flip(1).T
-        self.mean = nn.Parameter(mean.float(), requires_grad=False)
-        self.basis = nn.Parameter(basis.float().contiguous(), requires_grad=False)
+        self.mean = nn.Parameter(mean.to(rows), requires_grad=False)
+        self.basis = nn.Parameter(basis.to(rows).contiguous(), requires_grad=False)
         self.k = k
 
     @property

@@ -78,7 +78,7 @@ def _measure(subject: Subject) -> dict[str, _Measured]:
         seen.add(x, document[rows])
         for name, dictionary in subject.dictionaries.items():
             columns, fires = _columns(dictionary, x.to(subject.device))
-            sums[name].index_add_(0, document[rows], columns.cpu())
+            sums[name].index_add_(0, document[rows], columns.cpu().double())
             fired[name] += fires.cpu()
     total, norm, n = seen.total(), seen.norm, seen.rows
     pair = lambda above, below: torch.stack([above, below], dim=1).numpy()
@@ -124,7 +124,7 @@ def _columns(
     """Error, active latents, cosine, norm of the reconstruction per row; rows in which each latent fired."""
     code = dictionary.encode(x)
     x_hat = dictionary.decode(code)
-    error = (x.double() - x_hat.double()).square().sum(1)
+    error = (x - x_hat).square().sum(1)
     return torch.stack(
         [error, code.count_nonzero(1), cosine(x, x_hat), x_hat.norm(dim=1)], dim=1
     ), code.count_nonzero(0)
