@@ -5,9 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import Number, count, estimate, large, number, plural
+from hsae.report.numbers import (
+    Number,
+    count,
+    decimals_of,
+    estimate,
+    fixed,
+    large,
+    number,
+    plural,
+    span,
+)
 
 Score = Mapping[str, Any]
+
+SAME_CHANCE = 0.01
+"""Chances that differ by less are one for the eye: they stand once, above their column."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,12 @@ def grouped(rows) -> list[list[Row]]:
 
 def _common(rows: Sequence[Row], column: Column) -> str:
     """What all the cells of a column would say below their numbers: it is said once, above them."""
-    said = {_aside(row, column) for row in rows if column.metric in row.scores}
+    measured = [row for row in rows if column.metric in row.scores]
+    chances = [row.scores[column.metric]["chance"] or 0 for row in measured]
+    if not column.beside and max(chances) - min(chances) < SAME_CHANCE:
+        mean = sum(chances) / len(chances)
+        return f"chance {number(mean, 2)}" if mean else ""
+    said = {_aside(row, column) for row in measured}
     return said.pop() if len(said) == 1 else ""
 
 
@@ -154,14 +172,23 @@ def _over_seeds(group: Sequence[Row], column: Column, common: Mapping[str, str])
         return _missing()
     values = [score["value"] for score in scores]
     mean, low, high = sum(values) / len(values), min(values), max(values)
-    if column.show or low == high:
-        value, span = column.said(mean), "" if low == high else f"{column.said(low)} – {column.said(high)}"
-    else:
-        value, span = _within(column, mean, low, high)
-        span = span.strip("[]").replace(", ", " – ")
+    value, between = _spread(column, scores[0], values)
     gauge = _gauge(mean, low, high, scores[0]["chance"]) if column.gauge else None
     title = f"mean of {plural(len(scores), 'seed')}; least – greatest"
-    return _cell(value, span, _aside(group[0], column), common[column.metric], gauge, title)
+    return _cell(value, between, _aside(group[0], column), common[column.metric], gauge, title)
+
+
+def _spread(column: Column, score: Score, values: Sequence[Number]) -> tuple[str, str]:
+    """Mean and range over seeds, in the digits that the first seed's own interval allows."""
+    mean, low, high = sum(values) / len(values), min(values), max(values)
+    if column.show or low == high:
+        return column.said(mean), "" if low == high else f"{column.said(low)} – {column.said(high)}"
+    factor = 100 if column.percent else 1
+    if score["low"] is not None and score["high"] is not None and score["low"] < score["high"]:
+        low, high = score["low"], score["high"]
+    decimals = decimals_of(factor * mean, factor * low, factor * high)
+    between = span([factor * value for value in values], decimals)
+    return fixed(factor * mean, decimals) + (" %" if column.percent else ""), between
 
 
 def _within(column: Column, value: Number, low: Number | None, high: Number | None) -> tuple[str, str]:
@@ -173,7 +200,7 @@ def _within(column: Column, value: Number, low: Number | None, high: Number | No
 
 
 def _cell(value: str, interval: str, aside: str, common: str, gauge: Markup | None, title: str) -> Markup:
-    notes = [note for note in (interval, "" if aside == common else aside) if note]
+    notes = [note for note in (interval, "" if common else aside) if note]
     return tag(
         "td", tag("b", value), gauge, [tag("small", note) for note in notes], cls="number", title=title
     )

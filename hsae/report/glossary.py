@@ -16,7 +16,9 @@ WORDS = {
     "concept recovery": """
         For each concept the latent that best tells its contexts apart is chosen on some templates (for
         kinds: on some words too) and scored by its AUROC on others; the mean over concepts. Chance is
-        what the same search finds when the labels are permuted.
+        what the same search finds when the labels are permuted. An SAE taught by the encyclopedia has met
+        every word through its teacher, in the templates that latents are chosen on: for it the templates
+        are held out, the words are not.
         """,
     "interval": """
         95 %, in verdicts wider, for the number of claims. By drawing whole documents (for concepts, whole

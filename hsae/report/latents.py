@@ -55,7 +55,10 @@ def flat(latents: Sequence[Latent]) -> Markup:
 
 
 def _best(latent: Latent) -> tuple[Number, int]:
-    return (-(latent.auroc if latent.auroc is not None else -1), latent.index)
+    """By the lower end of the interval: an AUROC of 1 over six contexts is luck more often than one of 0.95
+    over a hundred."""
+    sure = latent.low if latent.low is not None else latent.auroc
+    return (1 if sure is None else -sure, latent.index)
 
 
 def _card(latent: Latent, children: Sequence[Latent], *, opened: bool) -> Markup:
@@ -79,19 +82,18 @@ def _name(latent: Latent) -> Markup:
     if latent.concept is None or latent.auroc is None:
         return join(number, tag("span", "no concept", cls="none"))
     kind = tag("em", " and its kinds") if latent.asked_as == "kind" else None
-    interval = (
-        ""
-        if latent.low is None or latent.high is None
-        else f" [{fixed(latent.low, 2)}, {fixed(latent.high, 2)}]"
-    )
     return join(
         number,
         tag("span", latent.concept, kind, cls="concept", title=latent.gloss),
-        tag(
-            "span",
-            tag("i", style=f"width:{max(0.0, 200 * (latent.auroc - 0.5)):.0f}%"),
-            cls="meter",
-            title=f"test AUROC {fixed(latent.auroc, 3)}{interval}, n = {count(latent.n)}; chance 0.5",
-        ),
+        _meter(latent.auroc, latent.low, latent.high, latent.n),
         tag("span", fixed(latent.auroc, 2), cls="auroc"),
     )
+
+
+def _meter(auroc: Number, low: Number | None, high: Number | None, n: int) -> Markup:
+    """A bar from chance to 1, dark up to the interval's lower end."""
+    width = lambda value: f"width:{max(0.0, 200 * (value - 0.5)):.0f}%"
+    interval = "" if low is None or high is None else f" [{fixed(low, 2)}, {fixed(high, 2)}]"
+    bars = [tag("i", style=width(auroc)), tag("i", style=width(low), cls="sure") if low is not None else None]
+    title = f"test AUROC {fixed(auroc, 3)}{interval}, n = {count(n)}; chance 0.5"
+    return tag("span", bars, cls="meter", title=title)

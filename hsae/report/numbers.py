@@ -1,5 +1,6 @@
 """Numbers as a reader wants them: as many digits as the interval allows, thin words for large counts."""
 
+from collections.abc import Sequence
 from math import floor, isfinite, log10
 
 Number = int | float
@@ -29,12 +30,12 @@ def fixed(value: Number, decimals: int) -> str:
     return text.replace("-", MINUS) if any(digit in text for digit in "123456789") else text.lstrip("-")
 
 
-def decimals_of(low: Number, high: Number) -> int:
-    """Decimals that show two digits of the interval's half width: more would pretend, fewer would hide."""
-    half = (high - low) / 2
-    if not isfinite(half) or half <= 0:
-        return 3
-    return min(6, max(0, 1 - floor(log10(half))))
+def decimals_of(value: Number, low: Number | None, high: Number | None) -> int:
+    """Decimals that show two digits of the interval's half width, and at most four of the value itself."""
+    most = 6 if value == 0 else max(0, 3 - floor(log10(abs(value))))
+    if low is None or high is None or not isfinite(high - low) or low == high:
+        return min(3, most)
+    return min(6, most, max(0, 1 - floor(log10(abs(high - low) / 2))))
 
 
 def estimate(value: Number, low: Number | None, high: Number | None) -> tuple[str, str]:
@@ -43,8 +44,14 @@ def estimate(value: Number, low: Number | None, high: Number | None) -> tuple[st
         return number(value), ""
     if low == high:
         return number(value), f"[{number(low)}, {number(high)}]"
-    decimals = decimals_of(low, high)
+    decimals = decimals_of(value, low, high)
     return fixed(value, decimals), f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
+
+
+def span(values: Sequence[Number], decimals: int) -> str:
+    """The least and the greatest, or the one that all of them are."""
+    least, greatest = fixed(min(values), decimals), fixed(max(values), decimals)
+    return least if least == greatest else f"{least} – {greatest}"
 
 
 def count(value: Number) -> str:

@@ -41,7 +41,7 @@ def _entry(artifact: Artifact, here: set[str]) -> Markup:
         "seed": manifest["seed"],
         "code": _code(manifest["code"]),
         "made": f"{manifest['made']}, in {duration(manifest['seconds'])}",
-        "on": ", ".join(str(value) for value in manifest["hardware"].values()),
+        "on": ", ".join(f"{key} {value}" for key, value in manifest["hardware"].items()),
         "with": ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()),
         "from": [_input(role, of, here) for role, of in manifest["inputs"].items()] or "nothing earlier",
         "choices": tag("code", "  ".join(f"{key}={value}" for key, value in flat(artifact.choices))),

@@ -6,7 +6,7 @@ from hsae.artifact import Artifact
 from hsae.report import concept_map, curves, dictionaries, latents, provenance, verdicts
 from hsae.report.glossary import glossary
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import plural
+from hsae.report.numbers import fixed, plural
 from hsae.report.page import Section, absent, figure, panels
 from hsae.report.read import Material, read_map
 
@@ -81,7 +81,9 @@ def curve_section(material: Material) -> Section:
     runs = [run for found in material.curves.values() for run in found]
     caption = join(
         f"{plural(len(runs), 'training')}, read from log.jsonl of each. ",
-        f"Values below {curves.FLOOR} are drawn at the lower edge. " if curves.floored(runs) else None,
+        f"Values below {fixed(curves.FLOOR, 2)} are drawn at the lower edge. "
+        if curves.floored(runs)
+        else None,
         _made_by(material.of_kind("sae")),
     )
     body = figure(panels(drawn) if len(drawn) > 1 else drawn[0][1], caption)
@@ -127,8 +129,9 @@ def _named(found: Sequence[latents.Latent], evaluation: Artifact) -> Markup:
     named = sum(latent.concept is not None for latent in found)
     return join(
         f"{named:,} of {plural(len(found), 'latent')} have a concept; the others never fired in the contexts "
-        "that they are matched on. Bar and number are the AUROC on other contexts (chance 0.5). The best "
-        "stand first, so what you see at the top is the top of a ranking. ",
+        "that they are matched on. The number is the AUROC on other contexts (bar: from chance, 0.5, to 1), "
+        "dark up to the lower end of its interval, by which they are ordered: what stands at the top is the "
+        "top of a ranking. ",
         _made_by([evaluation]),
     )
 

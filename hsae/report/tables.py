@@ -40,19 +40,17 @@ def latent_rows(material: Material) -> list[dict[str, Any]]:
 
 
 def write_tables(material: Material, folder: Path) -> list[str]:
-    """Each table as <name>.csv and <name>.json; one without rows is not written. Names of the files."""
-    tables = {
-        "verdicts": verdict_rows(material),
-        "scores": score_rows(material),
-        "latents": latent_rows(material),
-    }
+    """Each table that has rows as <name>.csv, the short ones as <name>.json too. Names of the files."""
+    short = {"verdicts": verdict_rows(material), "scores": score_rows(material)}
     written = []
-    for name, rows in tables.items():
+    for name, rows in {**short, "latents": latent_rows(material)}.items():
         if rows:
             _write_csv(folder / f"{name}.csv", rows)
+            written.append(f"{name}.csv")
+        if rows and name in short:
             text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
             (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-            written += [f"{name}.csv", f"{name}.json"]
+            written.append(f"{name}.json")
     return written
 
 

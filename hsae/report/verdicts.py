@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsae.report.markup import Markup, tag
-from hsae.report.numbers import Number, count, decimals_of, estimate, fixed, number
+from hsae.report.markup import Markup, join, tag
+from hsae.report.numbers import Number, decimals_of, estimate, fixed, number, span
 from hsae.report.plot import Axis
 
 OUTCOMES = {"PASS": "M2 8.5L6.5 13L14 3.5", "FAIL": "M3 3L13 13M13 3L3 13", "INCONCLUSIVE": "M1 8h5M10 8h5"}
@@ -24,7 +24,7 @@ COLUMNS = {
     "from": "source",
 }
 
-OPEN = 48
+OPEN = 24
 """Rows up to which all claims stand open."""
 
 Verdict = Mapping[str, Any]
@@ -70,11 +70,28 @@ def _body(group: Sequence[Claim], *, opened: bool) -> Markup:
     if len(group) == 1:
         words = tag("td", verdict["claim"], tag("small", verdict["statistic"]), cls="claim")
         return tag("tbody", _row(group[0], scale, words))
-    opener = tag("button", verdict["claim"], type="button", cls="opener", aria_expanded=str(opened).lower())
-    head = tag("th", opener, tag("small", verdict["statistic"]), colspan=3, scope="rowgroup")
-    rest = tag("td", tally(group), colspan=len(COLUMNS) - 3, cls="number")
     rows = [_row(claim, scale, tag("td", claim.about, cls="about"), cls="one") for claim in group]
-    return tag("tbody", tag("tr", head, rest, cls="group"), rows)
+    return tag("tbody", _together(group, scale, opened=opened), rows)
+
+
+def _together(group: Sequence[Claim], scale: "Scale", *, opened: bool) -> Markup:
+    """What the verdicts on one claim have in common, and how far they differ."""
+    verdicts = [claim.verdict for claim in group]
+    first, decimals = verdicts[0], _decimals(verdicts[0])
+    opener = tag("button", first["claim"], type="button", cls="opener", aria_expanded=str(opened).lower())
+    nulls = [verdict["null"] for verdict in verdicts if verdict["null"] is not None]
+    return tag(
+        "tr",
+        tag("th", opener, tag("small", first["statistic"]), scope="rowgroup", cls="claim"),
+        tag("td", tally(group), cls="outcome"),
+        tag("td", span([verdict["value"] for verdict in verdicts], decimals), cls="number"),
+        tag("td", strip(verdicts, scale), cls="strip"),
+        tag("td", _like(first["threshold"], first), cls="number"),
+        tag("td", span(nulls, decimals) if nulls else "none", cls="number"),
+        tag("td", _units(verdicts), cls="number"),
+        tag("td", cls="source"),
+        cls="group",
+    )
 
 
 def _row(claim: Claim, scale: "Scale", first: Markup, cls: str | None = None) -> Markup:
@@ -87,22 +104,28 @@ def _row(claim: Claim, scale: "Scale", first: Markup, cls: str | None = None) ->
         first,
         tag("td", badge(verdict["outcome"]), " ", trivial, cls="outcome"),
         tag("td", tag("b", value), " ", tag("span", interval or "no interval", cls="interval"), cls="number"),
-        tag("td", strip(verdict, scale), cls="strip"),
+        tag("td", strip([verdict], scale), cls="strip"),
         tag("td", _like(verdict["threshold"], verdict), cls="number"),
         tag("td", "none" if verdict["null"] is None else _like(verdict["null"], verdict), cls="number"),
-        tag("td", f"{count(verdict['n'])} ", tag("span", verdict["unit"], cls="unit"), cls="number"),
+        tag("td", _units([verdict]), cls="number"),
         tag("td", claim.source, cls="source"),
         data_outcome=verdict["outcome"],
         cls=cls,
     )
 
 
+def _units(verdicts: Sequence[Verdict]) -> Markup:
+    n = span([verdict["n"] for verdict in verdicts], 0)
+    return join(f"{n} ", tag("span", verdicts[0]["unit"], cls="unit"))
+
+
+def _decimals(verdict: Verdict) -> int:
+    return decimals_of(verdict["value"], verdict["low"], verdict["high"])
+
+
 def _like(value: Number, verdict: Verdict) -> str:
     """In the digits of the statistic beside it, unless those would make it zero."""
-    low, high = verdict["low"], verdict["high"]
-    if value == 0 or low is None or high is None or low == high:
-        return number(value)
-    decimals = decimals_of(low, high)
+    decimals = _decimals(verdict)
     return fixed(value, decimals) if abs(value) >= 10.0**-decimals else number(value, 2)
 
 
@@ -129,20 +152,30 @@ class Scale:
         return round(8 + 1.34 * min(100.0, max(0.0, self.axis.place(mark))), 1)
 
 
-def strip(verdict: Verdict, scale: Scale) -> Markup:
-    """Threshold (upright line), null (ring), value (dot) and interval (bar)."""
-    low = scale.axis.low if verdict["low"] is None else verdict["low"]
-    high = scale.axis.high if verdict["high"] is None else verdict["high"]
+def strip(verdicts: Sequence[Verdict], scale: Scale) -> Markup:
+    """Threshold (upright line), nulls (rings), values (dots) and intervals (bars)."""
     return tag(
         "svg",
-        tag("path", d=f"M{scale.at(verdict['threshold'])} 1v18", cls="threshold"),
-        tag("path", d=f"M{scale.at(low)} 10H{scale.at(high)}", cls="interval"),
-        None if verdict["null"] is None else _null(verdict["null"], scale),
-        tag("circle", cx=scale.at(verdict["value"]), cy=10, r=4, cls="value"),
+        tag("path", d=f"M{scale.at(verdicts[0]['threshold'])} 1v18", cls="threshold"),
+        [tag("g", _interval(verdict, scale), cls=verdict["outcome"].lower()) for verdict in verdicts],
+        [_null(verdict["null"], scale) for verdict in verdicts if verdict["null"] is not None],
+        [_value(verdict, scale) for verdict in verdicts],
         viewBox="0 0 150 20",
-        cls=f"interval-strip {verdict['outcome'].lower()}",
+        cls="interval-strip" if len(verdicts) == 1 else "interval-strip many",
         aria_hidden="true",
     )
+
+
+def _interval(verdict: Verdict, scale: Scale) -> Markup:
+    """A bar; an end that is not known is the edge."""
+    low = scale.axis.low if verdict["low"] is None else verdict["low"]
+    high = scale.axis.high if verdict["high"] is None else verdict["high"]
+    return tag("path", d=f"M{scale.at(low)} 10H{scale.at(high)}", cls="interval")
+
+
+def _value(verdict: Verdict, scale: Scale) -> Markup:
+    outcome = verdict["outcome"].lower()
+    return tag("circle", cx=scale.at(verdict["value"]), cy=10, r=4, cls=f"value {outcome}")
 
 
 def _null(null: Number, scale: Scale) -> Markup:
