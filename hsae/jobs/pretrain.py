@@ -102,6 +102,7 @@ def run(job: "Job") -> dict[str, int | float | str]:
     if "cloze" in found:
         found |= _guesses(job.config)
     model.half().save_pretrained(job.out)
+    tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(job.out)
     (job.out / "README.md").write_text(_card(job.config, found, train_tokens=len(train.ids)))
     (job.out / CHECKPOINT).unlink(missing_ok=True)

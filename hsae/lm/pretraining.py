@@ -95,6 +95,7 @@ class Tokenised(NamedTuple):
 
 def tokenise(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tokenised:
     """All texts as one row of ids."""
+    tokenizer.backend_tokenizer.no_padding()  # a padded call leaves it on, here and in what is saved
     encoded = tokenizer.backend_tokenizer.encode_batch(texts)
     lengths = np.array([len(text.ids) for text in encoded], dtype=np.int64)
     ids = np.concatenate([np.asarray(text.ids, dtype=np.int32) for text in encoded])

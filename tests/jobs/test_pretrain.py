@@ -1,5 +1,6 @@
 """job=pretrain as a person meets it: an ordinary model folder with its card, whatever kills it on the way."""
 
+import json
 from itertools import islice
 
 import pytest
@@ -30,6 +31,10 @@ def test_the_result_is_a_model_like_any_other(made):
     assert (
         lm.tokenizer.decode(lm.tokenizer("a dog")["input_ids"], skip_special_tokens=True).strip() == "a dog"
     )
+
+
+def test_its_tokenizer_was_saved_without_the_padding_of_some_earlier_call(made):
+    assert json.loads((made.folder / "tokenizer.json").read_text())["padding"] is None
 
 
 def test_its_card_says_how_it_was_made_and_what_it_scores_beside_the_untrained(made):
