@@ -139,11 +139,14 @@ def fingerprint(job: str, form: int, choices: Mapping[str, Any], inputs: Mapping
 
 def read(folder: Path) -> Artifact:
     """Open a result folder. Raises UserError where it is missing, foreign, unfinished or damaged."""
+    if folder.is_file():
+        raise UserError(f"{folder} is a file, where a result folder was looked for.\nMove it away.")
     if not folder.is_dir():
         raise MissingInput(f"there is no artifact at {folder}.")
     if not (folder / MANIFEST).is_file():
         raise UserError(
-            f"{folder} is not a result of hsae: it has no {MANIFEST}.\nMove it away, or name another folder."
+            f"{folder} is not a result of hsae: it has no {MANIFEST}.\n"
+            "Move it away, or type force=true to make it again."
         )
     try:
         manifest = json.loads((folder / MANIFEST).read_text())

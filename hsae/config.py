@@ -62,7 +62,7 @@ class Model(Part):
         try:
             said = json.loads((folder / "config.json").read_text())
             said |= said.get("text_config") or {}  # a model of text and images keeps its text half there
-        except (ValueError, TypeError, OSError):
+        except (ValueError, TypeError, AttributeError, OSError):
             return None
         layers, d = (
             _first(said, "num_hidden_layers", "n_layer"),
@@ -236,16 +236,24 @@ def misfits(config: Config) -> Iterator[str]:
     if facts is not None:
         yield from _misplaced(config, facts)
     yield from _too_many_active(config.sae, facts)
+    yield from _untrainable(config.train)
+
+
+def _untrainable(train: Train) -> Iterator[str]:
+    """Budgets that hold no step, and schedules that fall before they have risen."""
+    if train.tokens < train.batch:
+        yield f"train.tokens: {train.tokens} is less than one train.batch={train.batch}"
+    if train.warmup + train.decay > 1:
+        yield f"train.warmup: {train.warmup} and train.decay={train.decay} are more than the whole training"
 
 
 def _misplaced(config: Config, facts: ModelFacts) -> Iterator[str]:
     """Layers and sites that the model does not have."""
     model, layers = config.model.path, config.layers
     inside = f"{model} has layers 0..{facts.layers - 1}"
-    if layers.sites is None:
-        for number in layers.numbers(facts.layers):
-            if not 0 <= number < facts.layers:
-                yield f"layers.indices: there is no layer {number}; {inside}"
+    for index in layers.indices or () if layers.sites is None else ():
+        if not -facts.layers <= index < facts.layers:
+            yield f"layers.indices: there is no layer {index}; {inside}"
     for site in layers.resolve(facts.layers):
         role, _, number = site.partition(".")
         if layers.sites is not None and number and int(number) >= facts.layers:

@@ -138,3 +138,21 @@ def test_settings_that_need_something_heavy_say_what(tmp_path: Path, monkeypatch
     monkeypatch.setattr(hsae.sae.__spec__, "submodule_search_locations", [str(tmp_path)])
     with pytest.raises(TypeError, match="readable without importing torch"):
         build.settings("sae", "heavy")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["train.tokens=10", "train.batch=128"], "train.tokens: 10 is less than one train.batch=128"),
+        (["train.warmup=0.9", "train.decay=0.9"], "train.warmup: 0.9 and train.decay=0.9"),
+        (["layers.indices=[-9]"], "there is no layer -9"),
+    ],
+)
+def test_what_could_never_train_is_refused_in_the_words_that_were_typed(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        build.compose(["job=train_sae", *overrides])
+
+
+def test_a_config_json_that_holds_a_list_is_no_model(tmp_path: Path):
+    (tmp_path / "config.json").write_text("[1, 2]")
+    assert Model(name="x", path=str(tmp_path), revision=None).facts() is None

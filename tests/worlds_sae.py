@@ -53,7 +53,7 @@ def world(seed: int = 0) -> World:
 
 @cache
 def _settings(variant: str, overrides: tuple[str, ...]):
-    small = ["sae.latents=48", "sae.k=4"]
+    small = ["sae.latents=48", "sae.k=4", "sae.taught=1.0"]
     small += ["sae.children=3", "sae.subspace=3"] if variant == "hierarchical" else []
     return build.plugin("sae", build.compose([f"sae={variant}", *small, *overrides]).sae)
 

@@ -22,7 +22,6 @@ from hsae.errors import UserError
 from hsae.geometry.patterns import Patterns, relative_shrinkage
 from hsae.geometry.settings import Teaching
 
-SITE = "final_norm"
 FEWEST = 3  # words behind a vector; with fewer it is a word's vector rather than a concept's
 
 

@@ -96,7 +96,7 @@ def run(job: Job) -> dict[str, int | float | str]:
 
 def _headline(encyclopedia: "Encyclopedia") -> dict[str, int | float | str]:
     site = encyclopedia.sites[-1]
-    error = encyclopedia.relative_error(site).nan_to_num(nan=float("inf")).median()
+    error = encyclopedia.relative_error(site).nan_to_num(nan=float("inf"), posinf=float("inf")).median()
     contexts = sum(stage["contexts"] for stage in encyclopedia.stages)
     return {
         "concepts": len(encyclopedia.taxonomy),

@@ -71,12 +71,13 @@ def run(job: Job) -> dict[str, int | float | str]:
         device=config.hardware.device,
         dtype=config.hardware.dtype,
     )
+    # seed 0 whatever config.seed: runs with different seeds train on the same activations
+    documents = corpus.documents(settings, seed=0)
     writer = StoreWriter(job.out)
     before, start = writer.rows, time.monotonic()
     steps = harvest(
         lm,
-        # seed 0 whatever config.seed: runs with different seeds train on the same activations
-        corpus.documents(settings, seed=0),
+        documents,
         writer,
         sites=config.layers.resolve(lm.layers),
         tokens=_rows(config),
@@ -88,16 +89,17 @@ def run(job: Job) -> dict[str, int | float | str]:
     ):
         pass
     store, seconds = Store(job.out), time.monotonic() - start
-    if store.skipped:
-        id, why = store.skipped[0]
-        job.say(f"{len(store.skipped)} documents were skipped, such as {id}: {why}")
-        job.log.table("skipped documents", ["document", "why"], store.skipped)
+    # what the corpus itself could not read, where it is of files that may be broken
+    unread = [tuple(said.split(": ", 1)) for said in getattr(documents, "skipped", ())]
+    if skipped := [*unread, *store.skipped]:
+        job.say(f"{len(skipped)} documents were skipped, such as {': '.join(skipped[0])}")
+        job.log.table("skipped documents", ["document", "why"], skipped)
     if store.count() < (_rows(config) or 0):
         job.say(f"the corpus ended after {store.count():,} of {_rows(config):,} rows")
     return {
         "rows": store.count(),
         "documents": len(store.document_ids()),
-        "skipped": len(store.skipped),
+        "skipped": len(skipped),
         "tokens_per_second": round((store.count() - before) / seconds, 1),
     }
 

@@ -11,7 +11,7 @@ from hsae import build
 from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
-from hsae.errors import UserError
+from hsae.errors import ConfigError, UserError
 from hsae.execute import Job
 from hsae.lm import files
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 WRITES = "teacher"
 FORMAT = 1
+UNEMBEDDED = "final_norm"
+"""The site whose activations the unembedding reads."""
 
 
 class Settings(Part):
@@ -36,7 +38,12 @@ class Settings(Part):
 
 
 def needs(config: Config) -> dict[str, Need]:
-    """The encyclopedia of the chosen stage, if that is where the vectors come from."""
+    """The encyclopedia of the chosen stage, if that is where the vectors come from.
+
+    Raises ConfigError for sites that no such teacher can stand at, as far as they are known by now.
+    """
+    if isinstance(sites := files.site_choice(config.model, config.layers), list):
+        _one_site(config, sites)
     return {"encyclopedia": Need("bootstrap")} if _source(config) == "encyclopedia" else {}
 
 
@@ -123,21 +130,22 @@ def _control(config: Config) -> str:
 
 
 def _site(config: Config, lm: "LM") -> str:
-    """The one site. Raises UserError for several, or for one that the source knows nothing of."""
-    from hsae.geometry.unembedding import SITE
-
     sites = config.layers.resolve(lm.layers)
     lm.check_sites(sites)
+    return _one_site(config, sites)
+
+
+def _one_site(config: Config, sites: list[str]) -> str:
+    """Raises ConfigError for several sites, or for one that the source knows nothing of."""
     if len(sites) > 1:
-        raise UserError(
-            f"a teacher stands at one site, and layers={config.layers.name} names {len(sites)}: "
-            f"{', '.join(sites)}.\n"
+        raise ConfigError(
+            f"a teacher stands at one site, and {len(sites)} are chosen: {', '.join(sites)}.\n"
             "Type layers=last, or sweep: layers=first,last -m"
         )
-    if _source(config) == "unembedding" and sites != [SITE]:
-        raise UserError(
-            f"teacher.source=unembedding knows the site {SITE} alone, and {sites[0]} was asked for.\n"
-            f"Type layers.sites=[{SITE}], or teacher=encyclopedia."
+    if _source(config) == "unembedding" and sites != [UNEMBEDDED]:
+        raise ConfigError(
+            f"teacher.source=unembedding knows the site {UNEMBEDDED} alone, and {sites[0]} was asked for.\n"
+            f"Type layers.sites=[{UNEMBEDDED}], or teacher=encyclopedia."
         )
     return sites[0]
 

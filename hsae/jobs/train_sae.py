@@ -91,19 +91,19 @@ def _one_site(config: Config) -> None:
     """Raises ConfigError for several sites; of a model that is not here yet, the store will tell."""
     sites = files.site_choice(config.model, config.layers)
     if isinstance(sites, list) and len(sites) != 1:
-        raise _several(config, sites)
+        raise _several(sites)
 
 
 def _site(config: Config, store: "Store") -> str:
     """The store's one site. Raises ConfigError for several: each is an SAE of its own."""
     if len(store.sites) != 1:
-        raise _several(config, store.sites)
+        raise _several(store.sites)
     return store.sites[0]
 
 
-def _several(config: Config, sites: list[str]) -> ConfigError:
+def _several(sites: list[str]) -> ConfigError:
     return ConfigError(
-        f"an SAE learns one site, and layers={config.layers.name} names {len(sites)}: {', '.join(sites)}.\n"
+        f"an SAE learns one site, and {len(sites)} are chosen: {', '.join(sites)}.\n"
         f"Sweep over them: layers.sites={','.join(f'[{site}]' for site in sites)} -m"
     )
 
@@ -113,10 +113,6 @@ def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
     from hsae.fit import Recipe, Training, default_dead_after, default_lr, geometric_median, norm_scale
 
     config, train = job.config, job.config.train
-    if train.tokens < train.batch:
-        raise UserError(
-            f"train.tokens={train.tokens} is less than one train.batch={train.batch}.\nType a larger budget."
-        )
     sample = _sample(store, site, batch=train.batch, seed=config.seed)
     scale = norm_scale(sample)
     variant, settings = build.plugin("sae", config.sae)
@@ -128,6 +124,7 @@ def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
         seed=config.seed,
     )
     sae.centre(geometric_median(sample * scale))
+    sae.quieten(sample * scale)
     _tell_placement(job, sae)
     recipe = Recipe(
         steps=train.tokens // train.batch,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
@@ -28,6 +29,8 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
     place = files.folder(path)
     source = str(place or path)
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what goes wrong is told below, once and with its cure
+    hub_logging.set_verbosity_error()
     try:
         config = AutoConfig.from_pretrained(source, revision=revision or "main")
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision or "main")
@@ -45,7 +48,7 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
         raise UserError(
             f"the weights in {source} do not fill the model: "
             f"{sorted(report['missing_keys'])[:3]} are not there.\n"
-            "The model would run on random numbers in their place."
+            "The model would run on random numbers in their place. Save or download it again, whole."
         )
     return LM(model.to(device), tokenizer, fingerprint=files.fingerprint(path, revision))
 
@@ -62,7 +65,11 @@ def _explained(path: str, revision: str | None, place: Path | None, problem: Bas
     """What went wrong, and what to type, for a person who only gave `model.path`."""
     asked = f"model.path={path}" + (f" model.revision={revision}" if revision else "")
     if place is not None:
-        return UserError(f"{asked} cannot be loaded: {_first_line(problem)}\nThe folder is {place}.")
+        return UserError(
+            f"{asked} cannot be loaded: {_first_line(problem)}\n"
+            f"Save or download {place} again: it holds config.json, model.safetensors and tokenizer.json, "
+            "as save_pretrained() writes them."
+        )
     causes = set(_chain(problem))
     if "GatedRepoError" in causes:
         cure = f"Ask for access at https://huggingface.co/{path}, then: hf auth login"
@@ -95,4 +102,7 @@ def _chain(problem: BaseException | None) -> list[str]:
 
 
 def _first_line(problem: Any) -> str:
-    return next(iter(str(problem).strip().splitlines()), type(problem).__name__)
+    lines = [line.strip() for line in str(problem).strip().splitlines() if line.strip()]
+    if not lines:
+        return type(problem).__name__
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

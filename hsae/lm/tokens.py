@@ -77,7 +77,7 @@ class Reader:
         self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"] = "right"
     ) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]:
         """Ids with the prefix before each row, and the mask of what is not padding."""
-        wide = len(self.prefix) + max(len(row) for row in rows)
+        wide = len(self.prefix) + max((len(row) for row in rows), default=0)
         ids, mask = torch.full((len(rows), wide), self._fill), torch.zeros(len(rows), wide, dtype=torch.bool)
         for number, row in enumerate(rows):
             full = [*self.prefix, *row]

@@ -157,6 +157,11 @@ class Hierarchical(SAE):
         self.low_dec.copy_(nn.functional.normalize(self.low_dec, dim=2))
         self.up *= self.subspace**0.5 / self.up.flatten(1).norm(dim=1)[:, None, None]
 
+    def _steepen(self, latents: Int[Tensor, " some"], factor: Float[Tensor, " some"]) -> None:
+        top = latents < self.tops
+        self.top_enc[:, latents[top]] *= factor[top]
+        self.low_enc.flatten(0, 1)[latents[~top] - self.tops] *= factor[~top, None]
+
     def _fold_weights(self, scale: float) -> None:
         self.top_enc *= scale
         self.down *= scale
@@ -176,14 +181,14 @@ def build(settings: Settings, *, d: int, teacher: Teacher | None, seed: int) -> 
         )
     sae = Hierarchical(settings, d=d, seed=seed)
     if teacher is not None:
-        _teach(sae, teacher, seed=seed)
+        _teach(sae, teacher, room=int(settings.taught * sae.tops), seed=seed)
     return sae
 
 
 @torch.no_grad()
-def _teach(sae: Hierarchical, teacher: Teacher, *, seed: int) -> None:
+def _teach(sae: Hierarchical, teacher: Teacher, *, room: int, seed: int) -> None:
     """Concepts with children become tops with their whole pattern, leaves become increments over them."""
-    families = place(teacher.parents.tolist(), tops=sae.tops, children=sae.per_top)
+    families = place(teacher.parents.tolist(), tops=room, children=sae.per_top)
     read, write = teacher.read[families.tops], teacher.write[families.tops]
     sae.top_dec[: len(families.tops)] = nn.functional.normalize(write, dim=1)
     sae.top_enc[:, : len(families.tops)] = calibrated(read, write).T
@@ -200,7 +205,7 @@ def _teach(sae: Hierarchical, teacher: Teacher, *, seed: int) -> None:
             concepts += family.concepts
             energy, held = energy + family.energy, held + family.held
     names = tuple(teacher.names[concept] for concept in concepts)
-    sae.taught(teacher, Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, +left_out))
+    sae._place(teacher, Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, +left_out))
 
 
 def _teach_children(

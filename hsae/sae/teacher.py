@@ -61,13 +61,15 @@ class Placement:
     """Which latent was taught which concept, and what became of the rest.
 
     `kept` is the share of the taught patterns' energy that the latents' vectors hold: below 1 where more
-    children stand under one parent than its subspace has dimensions. `left_out` counts the others by reason.
+    children    stand under one parent than its subspace has dimensions. `left_out` counts the others by reason. `codes` is
+    what each latent says of its own concept, None where the lengths of patterns are not known.
     """
 
     latents: Int[Tensor, " taught"]
     names: tuple[str, ...] = ()
     kept: float = 1.0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    codes: Float[Tensor, " taught"] | None = None
 
 
 BLANK = Placement(torch.zeros(0, dtype=torch.long))

@@ -6,7 +6,7 @@ Source: Gao et al. 2024, "Scaling and evaluating sparse autoencoders", arXiv:240
 from typing import Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hsae.sae import kernels
@@ -52,6 +52,9 @@ class TopK(SAE):
         """Each row of W_dec."""
         self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=1) * self.row_norm)
 
+    def _steepen(self, latents: Int[Tensor, " some"], factor: Float[Tensor, " some"]) -> None:
+        self.W_enc[:, latents] *= factor
+
     def _fold_weights(self, scale: float) -> None:
         self.W_enc *= scale
         self.W_dec /= scale
@@ -61,21 +64,21 @@ def build(settings: Settings, *, d: int, teacher: Teacher | None, seed: int) -> 
     """A blank dictionary, or one whose first latents are the teacher's concepts."""
     sae = TopK(settings, d=d, seed=seed)
     if teacher is not None:
-        _teach(sae, teacher)
+        _teach(sae, teacher, room=int(settings.taught * sae.latents))
     return sae
 
 
 @torch.no_grad()
-def _teach(sae: TopK, teacher: Teacher) -> None:
+def _teach(sae: TopK, teacher: Teacher, *, room: int) -> None:
     """One latent for each concept, writing the whole pattern and not its increment over the parent.
 
     Without a gate nothing makes the parent fire along with the child: a lone increment would reconstruct the
     concept only when the parent's latent happens to win a place of its own, and spend two places where one
     does.
     """
-    taught = min(len(teacher), sae.latents)
+    taught = min(len(teacher), room)
     read, write = teacher.read[:taught], teacher.write[:taught]
     sae.W_dec[:taught] = nn.functional.normalize(write, dim=1)
     sae.W_enc[:, :taught] = calibrated(read, write).T
-    left_out = {"more concepts than latents": len(teacher) - taught} if taught < len(teacher) else {}
-    sae.taught(teacher, Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out))
+    left_out = {"no latent left": len(teacher) - taught} if taught < len(teacher) else {}
+    sae._place(teacher, Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out))

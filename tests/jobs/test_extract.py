@@ -110,3 +110,13 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, mode
     )
     data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "store.json"))}
     assert data(killed) == data(whole) and len(data(whole)) > 3
+
+
+def test_a_file_that_cannot_be_read_is_named_and_counted(compose, corpus, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(corpus, mixed)
+    (mixed / "999.txt").write_bytes(b"\0\1\2 binary")
+    outcome = execute(compose(f"corpus.path={mixed}", "corpus.tokens=300000"))
+    assert outcome.metrics["skipped"] == 1
+    log = (outcome.folder / "log.jsonl").read_text()
+    assert "999.txt" in log

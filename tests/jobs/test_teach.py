@@ -8,7 +8,7 @@ import torch
 import hsae
 from hsae import build
 from hsae.build import address
-from hsae.errors import UserError
+from hsae.errors import ConfigError, UserError
 from hsae.execute import execute
 from hsae.jobs import teach
 
@@ -83,7 +83,9 @@ def test_nobody_teaches_nothing(outputs):
 
 def test_only_the_encyclopedia_is_an_input_and_no_seed_changes_the_address(outputs):
     assert set(teach.needs(composed(outputs))) == {"encyclopedia"}
-    assert not teach.needs(composed(outputs, "teacher=unembedding"))
+    assert not teach.needs(composed(outputs, "teacher=unembedding", "layers.sites=[final_norm]"))
+    with pytest.raises(ConfigError, match="final_norm alone"):
+        teach.needs(composed(outputs, "teacher=unembedding"))
     where = lambda *overrides: address(composed(outputs, *overrides)).fingerprint
     assert where("seed=3") == where()
     others = (["teacher.control=shuffled"], ["teacher.shrinkage=0.2"], ["teacher.claims.nearer=0.7"])

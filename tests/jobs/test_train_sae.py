@@ -24,7 +24,7 @@ from hsae.sae import files
 
 SITE = "resid_post.1"
 WORLD = world()
-SMALL = ("sae.latents=48", "sae.k=4", "sae.lr=3e-3")
+SMALL = ("sae.latents=48", "sae.k=4", "sae.lr=3e-3", "sae.taught=1.0")
 SMALL += ("train.tokens=6000", "train.batch=100", "train.log_every=2000")
 
 
