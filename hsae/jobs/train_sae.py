@@ -74,7 +74,7 @@ def run(job: Job) -> dict[str, int | float | str]:
         return saes.card(job.out)["headline"]  # killed between its last file and its name
     config = job.config
     store = Store(job.inputs["store"].folder)
-    site = _site(config, store)
+    site = _site(store)
     training = _training(job, store, site, device(config.hardware.device))
     _fit(job, training, store, site)
     sae = training.sae.eval()
@@ -94,7 +94,7 @@ def _one_site(config: Config) -> None:
         raise _several(sites)
 
 
-def _site(config: Config, store: "Store") -> str:
+def _site(store: "Store") -> str:
     """The store's one site. Raises ConfigError for several: each is an SAE of its own."""
     if len(store.sites) != 1:
         raise _several(store.sites)

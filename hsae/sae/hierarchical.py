@@ -205,7 +205,7 @@ def _teach(sae: Hierarchical, teacher: Teacher, *, room: int, seed: int) -> None
             concepts += family.concepts
             energy, held = energy + family.energy, held + family.held
     names = tuple(teacher.names[concept] for concept in concepts)
-    sae._place(teacher, Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, +left_out))
+    sae.settle(teacher, Placement(torch.tensor(latents, dtype=torch.long), names, held / energy, +left_out))
 
 
 def _teach_children(

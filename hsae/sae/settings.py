@@ -25,7 +25,7 @@ class Common(Part):
     """Tokens of silence after which a latent is dead; null is a tenth of the training, at most 10 M."""
 
     taught: Annotated[float, Field(gt=0, le=1)]
-    """Share of the latents, or of the tops, that a teacher may fill; the rest is for what it does not know."""
+    """Share of the latents (of the tops) that a teacher may fill; the rest learns what it does not know."""
 
     def width(self, d: int) -> int:
         """Latents over activations of width d."""

@@ -61,8 +61,8 @@ class Placement:
     """Which latent was taught which concept, and what became of the rest.
 
     `kept` is the share of the taught patterns' energy that the latents' vectors hold: below 1 where more
-    children    stand under one parent than its subspace has dimensions. `left_out` counts the others by reason. `codes` is
-    what each latent says of its own concept, None where the lengths of patterns are not known.
+    children stand under one parent than its subspace has dimensions. `left_out` counts the others by reason.
+    `codes` is what each latent says of its own concept, None where the lengths of patterns are not known.
     """
 
     latents: Int[Tensor, " taught"]

@@ -81,4 +81,4 @@ def _teach(sae: TopK, teacher: Teacher, *, room: int) -> None:
     sae.W_dec[:taught] = nn.functional.normalize(write, dim=1)
     sae.W_enc[:, :taught] = calibrated(read, write).T
     left_out = {"no latent left": len(teacher) - taught} if taught < len(teacher) else {}
-    sae._place(teacher, Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out))
+    sae.settle(teacher, Placement(torch.arange(taught), teacher.names[:taught], left_out=left_out))

@@ -185,6 +185,37 @@ def test_a_taught_latent_reads_its_concept_whatever_the_bias_starts_from(variant
     )
 
 
+def test_a_taught_latent_speaks_as_rarely_as_any_and_still_says_its_concept(variant):
+    """4 of 48 latents fire in a row, so each in a twelfth of the rows."""
+    sae, _ = make(variant, teacher=WORLD.teacher())
+    concepts, taught = WORLD.center + WORLD.patterns, sae.placement.latents
+    rows = torch.tensor([int(name.split()[1]) for name in sae.placement.names])
+    own = lambda: ((concepts[rows] - sae.b_dec) * sae.W_enc[:, taught].T).sum(1) + sae.b_enc[taught]
+    before = own()
+    tokens = WORLD.center + 0.7 * torch.randn(600, D, generator=stream(0, "tokens that mean nothing"))
+    sae.quieten(tokens)
+    torch.testing.assert_close(own(), before, rtol=1e-4, atol=1e-4)
+    answers = ((tokens - sae.b_dec) @ sae.W_enc + sae.b_enc)[:, taught]
+    # the loudest answer that is not allowed lies on the threshold
+    assert (answers > 1e-4).sum(0).max() <= 50 < (answers > -1).sum(0).min()
+    sae.quieten(100 * tokens)
+    torch.testing.assert_close(own(), before, rtol=1e-3, atol=1e-3)
+
+
+def test_without_a_teacher_there_is_nothing_to_quieten(variant):
+    sae, _ = make(variant)
+    before = {name: weight.clone() for name, weight in sae.state_dict().items()}
+    sae.quieten(X)
+    assert all(torch.equal(weight, before[name]) for name, weight in sae.state_dict().items())
+
+
+def test_a_teacher_fills_no_more_than_its_share(variant):
+    sae, _ = make(variant, "sae.taught=0.25", teacher=WORLD.teacher())
+    roots = sae.parents[sae.placement.latents] < 0
+    assert roots.sum() == (12 if variant == "topk" else 3)
+    assert sum(sae.placement.left_out.values()) + len(roots) == len(WORLD.patterns)
+
+
 def test_a_teacher_of_other_units_teaches_the_same(variant):
     """Scaling the activations scales what a taught latent says of them, and nothing else."""
     plain, _ = make(variant, teacher=WORLD.teacher())
