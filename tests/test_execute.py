@@ -63,10 +63,10 @@ def test_a_missing_input_prints_the_command_that_makes_it(outputs: str):
 
 
 def test_the_choices_of_an_input_are_found_through_the_command_line_of_its_reader(outputs: str):
-    run(build.compose(["job=grow", outputs, "train.tokens=77"]))
-    assert run(build.compose(["job=pick", outputs, "train.tokens=77"])).state == "made"
-    with pytest.raises(MissingInput, match="tokens=77 where 78 is asked"):
-        run(build.compose(["job=pick", outputs, "train.tokens=78"]))
+    run(build.compose(["job=grow", outputs, "train.tokens=7700"]))
+    assert run(build.compose(["job=pick", outputs, "train.tokens=7700"])).state == "made"
+    with pytest.raises(MissingInput, match="tokens=7700 where 7800 is asked"):
+        run(build.compose(["job=pick", outputs, "train.tokens=7800"]))
 
 
 def test_an_altered_input_is_not_read(outputs: str):
@@ -144,9 +144,9 @@ def test_what_a_step_looks_back_at_is_what_the_steps_made(outputs: str):
 
 
 def test_what_is_typed_of_a_choice_holds_for_every_step_that_makes_the_choice(outputs: str):
-    words = ["job=pipeline", outputs, "train.tokens=5", "steps=['job=grow train=default','job=gather']"]
+    words = ["job=pipeline", outputs, "train.tokens=5000", "steps=['job=grow train=default','job=gather']"]
     first, last = pipeline.steps(build.compose(words))
-    assert first.train.tokens == 5
+    assert first.train.tokens == 5000
     (needed,) = build.address(last).inputs.values()
     assert needed.fingerprint == build.address(first).fingerprint
 
@@ -185,11 +185,11 @@ def test_an_experiment_falls_back_where_something_is_missing(outputs: str, tmp_p
     experiment = tmp_path / "conf" / "experiment" / "words.yaml"
     experiment.write_text(
         "# @package _global_\ndefaults:\n  - override /job: grow\n"
-        "train: {tokens: 5}\nfallback: {without: wordnet, use: [train.tokens=6, seed=3]}\n"
+        "train: {tokens: 5000}\nfallback: {without: wordnet, use: [train.tokens=6000, seed=3]}\n"
     )
     config = build.compose(["experiment=words", outputs, "seed=9"])
     same, silence = build.settle(config, {"wordnet": lambda: True})
     other, notice = build.settle(config, {"wordnet": lambda: False})
     assert (same, silence) == (config, None)
-    assert (other.train.tokens, other.seed) == (6, 9)  # the command line beats the fallback too
-    assert notice == "wordnet was not found, so this runs with train.tokens=6"
+    assert (other.train.tokens, other.seed) == (6000, 9)  # the command line beats the fallback too
+    assert notice == "wordnet was not found, so this runs with train.tokens=6000"
