@@ -96,6 +96,15 @@ def test_the_rate_rises_to_one_and_falls_to_almost_nothing():
     assert [flat.rate(step) for step in range(3)] == [1, 1, 1]
 
 
+def test_a_step_is_as_long_as_its_rate():
+    """Adam's first step moves every number by the learning rate, here a third of it."""
+    training = begun("topk")
+    before = training.sae.b_dec.detach().clone()
+    step = next(training.steps(batches()))
+    assert step.lr == pytest.approx(RECIPE.lr / 3)
+    assert (training.sae.b_dec - before).abs().max().item() == pytest.approx(step.lr, rel=1e-3)
+
+
 def test_defaults_follow_width_and_length():
     assert default_lr(2**14) == pytest.approx(2e-4) and default_lr(2**12) == pytest.approx(4e-4)
     assert default_dead_after(10**6) == 10**5 and default_dead_after(10**9) == 10**7

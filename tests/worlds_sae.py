@@ -12,7 +12,7 @@ from hsae import build
 from hsae.sae.teacher import Teacher
 from hsae.seeding import stream
 
-D, FAMILIES, CHILDREN = 32, 6, 3
+D, FAMILIES, CHILDREN, LOUD = 32, 6, 3, 20.0
 CONF = Path(__file__).parents[1] / "conf" / "sae"
 VARIANTS = sorted(path.stem for path in CONF.glob("*.yaml"))
 
@@ -35,9 +35,11 @@ class World(NamedTuple):
         return self.center + clean + noise * torch.randn(rows, D, generator=g)
 
     def teacher(self) -> Teacher:
-        """In an isotropic world a concept is read along its own pattern."""
+        """Filters are not patterns: they look away from some directions, as they would from noise there."""
         names = tuple(f"concept {row}" for row in range(len(self.patterns)))
-        return Teacher(self.patterns, self.patterns, self.parents, names, self.center)
+        noisy = torch.randn(D, 6, generator=stream(0, "noisy directions"))
+        metric = torch.linalg.inv(torch.eye(D) + noisy @ noisy.T / D)
+        return Teacher(self.patterns @ metric, self.patterns, self.parents, names, self.center)
 
 
 def world(seed: int = 0) -> World:
@@ -65,7 +67,7 @@ def make(variant: str, *overrides: str, teacher: Teacher | None = None, seed: in
 
 
 def toy_store(folder: Path, site: str, splits: tuple[int, int, int] = (1000, 150, 50)) -> Path:
-    """A store of toy activations at one site, ten rows to a document."""
+    """A store of toy activations at one site, LOUD times as long as the toy's, ten rows to a document."""
     import numpy as np
 
     from hsae.activations.store import START, Shard, StoreWriter
@@ -73,7 +75,7 @@ def toy_store(folder: Path, site: str, splits: tuple[int, int, int] = (1000, 150
     rows = sum(splits)
     count = np.arange(rows, dtype=np.int32)
     shard = Shard(
-        sites={site: world().activations(rows, seed=5).numpy().astype(np.float16)},
+        sites={site: (LOUD * world().activations(rows, seed=5)).numpy().astype(np.float16)},
         token=count,
         document=count // 10,
         position=count % 10,

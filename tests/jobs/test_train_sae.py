@@ -7,7 +7,7 @@ import pytest
 import torch
 from kills import killed_and_whole
 from worlds import sentences
-from worlds_sae import VARIANTS, toy_store, world
+from worlds_sae import LOUD, VARIANTS, toy_store, world
 
 import hsae
 from hsae import build
@@ -38,7 +38,11 @@ def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
     taught = WORLD.teacher()
     patterns = Patterns(
-        taught.write, torch.eye(taught.d), parents=taught.parents, names=taught.names, center=taught.center
+        LOUD * taught.write,
+        torch.eye(taught.d),
+        parents=taught.parents,
+        names=taught.names,
+        center=LOUD * taught.center,
     )
     patterns.save(folder, site=SITE)
     return folder
@@ -98,6 +102,23 @@ def test_a_taught_sae_names_its_latents(variant, store, teacher, tmp_path, capsy
     assert len(said) == len(WORLD.patterns) and set(said.values()) == set(WORLD.teacher().names)
     assert "24 of 48 latents are taught" in capsys.readouterr().out
     assert files.load(tmp_path).placement.names == tuple(said.values())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_taught_latent_knows_the_units_of_the_activations(variant, store, teacher, tmp_path):
+    """After a step that moves nothing, what it says of its concept writes the concept's own length."""
+    still = ("train.tokens=100", "sae.lr=1e-9")
+    run(tmp_path, f"sae={variant}", "teacher=encyclopedia", *still, store=store, teacher=teacher)
+    sae = files.load(tmp_path)
+    concepts = LOUD * (WORLD.center + WORLD.patterns)
+    for latent, name in zip(sae.placement.latents.tolist(), sae.placement.names, strict=True):
+        row = int(name.split()[1])
+        pattern = LOUD * WORLD.patterns[row]
+        if sae.parents[latent] >= 0:
+            pattern = pattern - LOUD * WORLD.patterns[WORLD.parents[row]]
+        answer = (concepts[row] - sae.b_dec) @ sae.W_enc[:, latent] + sae.b_enc[latent]
+        written = answer * sae.vectors[latent].norm()
+        assert written.item() == pytest.approx(pattern.norm().item(), rel=0.02)
 
 
 def test_a_teacher_of_another_site_is_refused(store, teacher, tmp_path):

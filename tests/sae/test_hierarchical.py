@@ -130,17 +130,31 @@ def test_a_child_that_its_subspace_cannot_hold_is_left_out_and_counted():
     assert all(weight.isfinite().all() for weight in sae.parameters())
 
 
-def test_filters_that_are_no_patterns_still_read_their_own_increment():
-    """Where noise is not isotropic, a filter is Sigma^-1 times its pattern; low rank leaves it one."""
-    mixing = torch.randn(D, D, generator=stream(0, "noise"))
-    precision = torch.linalg.inv(mixing @ mixing.T / D + 0.1 * torch.eye(D))
+def test_a_taught_child_s_filter_is_that_of_its_increment():
     teacher = WORLD.teacher()
-    skewed = replace(teacher, read=teacher.write @ precision)
-    for subspace in (3, 2):
-        sae, _ = make("hierarchical", f"sae.subspace={subspace}", teacher=skewed)
-        children = sae.placement.latents[FAMILIES:]
-        reads = (sae.W_enc[:, children].T * sae.vectors[children]).sum(1)
-        torch.testing.assert_close(reads, torch.ones(len(children)), rtol=1e-3, atol=1e-3)
+    sae, _ = make("hierarchical", teacher=teacher)
+    for latent, name in zip(sae.placement.latents[FAMILIES:], sae.placement.names[FAMILIES:], strict=True):
+        concept = int(name.split()[1])
+        filter_ = teacher.read[concept] - teacher.read[teacher.parents[concept]]
+        assert cosine_similarity(sae.W_enc[:, latent], filter_, dim=0) > 1 - 1e-4
+
+
+def test_a_filter_in_few_dimensions_still_reads_its_increment_there_as_its_length():
+    sae, _ = make("hierarchical", "sae.subspace=2", teacher=WORLD.teacher())
+    children = sae.placement.latents[FAMILIES:]
+    reads = (sae.W_enc[:, children].T * sae.vectors[children]).sum(1)
+    torch.testing.assert_close(reads, torch.ones(len(children)), rtol=1e-3, atol=1e-3)
+
+
+def test_a_dead_child_tries_only_where_its_parent_fires():
+    sae = jittered()
+    code = sae.encode(X)
+    child = sae.tops + 5 * sae.per_top
+    dead = torch.arange(48) == child
+    for rows, tries in ((code[:, 5] == 0, False), (code[:, 5] > 0, True)):
+        sae.zero_grad()
+        sae.losses(X[rows], dead=dead).losses["aux"].backward()
+        assert bool(sae.low_enc.grad is not None and sae.low_enc.grad.any()) is tries
 
 
 def test_a_teacher_without_a_center_teaches_directions_only():

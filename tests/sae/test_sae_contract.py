@@ -93,6 +93,17 @@ def test_decoder_vectors_have_unit_length_before_and_after_learning(variant):
     torch.testing.assert_close(sae.vectors.norm(dim=1), torch.ones(48))
 
 
+def test_a_gradient_turns_decoder_vectors_and_does_not_stretch_them(variant):
+    sae, _ = make(variant)
+    losses, _ = sae.losses(X, dead=NOBODY)
+    torch.stack([*losses.values()]).sum().backward()
+    free = next(weight for name, weight in sae.named_parameters() if name in ("W_dec", "top_dec"))
+    along = lambda: (free.grad * free.detach()).sum(1).abs().max()
+    assert along() > 1e-4
+    sae.project_gradients()
+    assert along() < 1e-7 and free.grad.any()
+
+
 def test_every_weight_learns(variant):
     sae, _ = make(variant)
     losses, _ = sae.losses(X, dead=NOBODY)
@@ -124,6 +135,9 @@ def test_folding_the_scale_leaves_codes_and_reconstructions_equal(variant):
         torch.testing.assert_close(sae.encode(X), code, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(sae(X), x_hat / training.scale, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(sae.vectors.norm(dim=1), torch.full((48,), 1 / training.scale))
+    vectors = sae.vectors.clone()
+    sae.renormalise()
+    torch.testing.assert_close(sae.vectors, vectors)
 
 
 def test_it_comes_back_from_disk_bit_for_bit(variant, tmp_path):
@@ -198,8 +212,11 @@ def test_a_taught_latent_speaks_as_rarely_as_any_and_still_says_its_concept(vari
     answers = ((tokens - sae.b_dec) @ sae.W_enc + sae.b_enc)[:, taught]
     # the loudest answer that is not allowed lies on the threshold
     assert (answers > 1e-4).sum(0).max() <= 50 < (answers > -1).sum(0).min()
+    steep = sae.W_enc[:, taught].norm(dim=0)
     sae.quieten(100 * tokens)
     torch.testing.assert_close(own(), before, rtol=1e-3, atol=1e-3)
+    slope = sae.W_enc[:, taught].norm(dim=0) / steep
+    assert slope.max() < 5.001, "a threshold took more than four fifths of a code"
 
 
 def test_without_a_teacher_there_is_nothing_to_quieten(variant):
