@@ -212,11 +212,11 @@ def test_a_taught_latent_speaks_as_rarely_as_any_and_still_says_its_concept(vari
     answers = ((tokens - sae.b_dec) @ sae.W_enc + sae.b_enc)[:, taught]
     # the loudest answer that is not allowed lies on the threshold
     assert (answers > 1e-4).sum(0).max() <= 50 < (answers > -1).sum(0).min()
-    steep = sae.W_enc[:, taught].norm(dim=0)
+    filters = sae.W_enc[:, taught].detach().clone()
     sae.quieten(100 * tokens)
     torch.testing.assert_close(own(), before, rtol=1e-3, atol=1e-3)
-    slope = sae.W_enc[:, taught].norm(dim=0) / steep
-    assert slope.max() < 5.001, "a threshold took more than four fifths of a code"
+    slope = (sae.W_enc[:, taught] * filters).sum(0) / filters.square().sum(0)
+    assert slope.min() > 0.999 and slope.max() < 5.001, "a threshold took more than four fifths of a code"
 
 
 def test_without_a_teacher_there_is_nothing_to_quieten(variant):
