@@ -124,8 +124,8 @@ class Hierarchical(SAE):
         """Preactivations of the children of the tops that each row names.
 
         Every subspace is looked at in one product and the named ones are picked from it: gathering each row's
-        own projections moves batch * k/2 * subspace * d numbers and is memory-bound (2,048 rows, 16 of 256
-        tops of 4 dimensions, d = 192: 3 ms against 60 ms).
+        own projections is memory-bound (2,048 rows of width 192, 16 of 256 tops with 4 dimensions, two cores:
+        4 ms against 37 ms, 32 ms in chunks).
         """
         down = self.down.flatten(0, 1).T
         with torch.no_grad():
