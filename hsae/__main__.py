@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hsae import artifact, build, console, execute
 from hsae.config import Config, Part
-from hsae.errors import ConfigError, UserError
+from hsae.errors import ConfigError, MissingInput, UserError
 from hsae.execute import SWEEP
 
 
@@ -211,7 +211,8 @@ def _prepared(config: DictConfig) -> Path:
 
 
 def check_sweep(jobs: Sequence[tuple[str, ...]]) -> None:
-    """Raises ConfigError with what is wrong in any of the jobs of a sweep."""
+    """Raises ConfigError with what is wrong in any of the jobs of a sweep, else MissingInput with what they
+    lack."""
     wrong, configs = list[str](), list[Config]()
     for overrides in jobs:
         try:
@@ -220,9 +221,11 @@ def check_sweep(jobs: Sequence[tuple[str, ...]]) -> None:
             wrong.append("\n    ".join((" ".join(overrides), *error.mistakes)))
         except ConfigError as error:
             wrong.append(f"{' '.join(overrides)}\n    " + str(error).replace("\n", "\n    "))
-    wrong += execute.lacking([config for config in configs if not config.dry_run]) if not wrong else []
+    refused = "this sweep cannot run, so none of it was started:\n  "
     if wrong:
-        raise ConfigError("this sweep cannot run, so none of it was started:\n  " + "\n  ".join(wrong))
+        raise ConfigError(refused + "\n  ".join(wrong))
+    if wanting := execute.lacking([config for config in configs if not config.dry_run]):
+        raise MissingInput(refused + "\n  ".join(wanting))
 
 
 def _leave(result: Result, folder: Path) -> None:

@@ -2,14 +2,21 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+)
 
-ROLES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
-"""Places in each layer of an LM; `embed` and `final_norm` stand before and after them all."""
+from hsae.site_names import ROLES, Role, check_layer, check_site, named, spread
 
 TINY = Path(__file__).resolve().parent / "lm" / "tiny"
 """The language model inside the package, `model.path=tiny`."""
@@ -27,9 +34,42 @@ class ModelFacts(NamedTuple):
     layers: int
     d: int
     context: int | None
+    """The longest text in tokens; None where nothing bounds it (positions relative to each other)."""
     vocabulary: int | None
-    parallel: bool
-    """Attention and MLP read the same stream, so that there is no `resid_mid` between them."""
+    mlp: int | None
+    """Width inside the MLP."""
+    lacks: Mapping[str, str]
+    """Role -> why the architecture has no such site."""
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "ModelFacts | None":
+        """Read from a configuration of the field; None where it does not say how deep and wide it is."""
+        layers = _first(said, "num_hidden_layers", "n_layer", "num_layers")
+        d = _first(said, "hidden_size", "n_embd", "d_model")
+        if layers is None or d is None:
+            return None
+        family = said.get("model_type")
+        context = _first(said, "max_position_embeddings", "n_positions", "n_ctx")
+        if context is not None and family in AFTER_PAD:
+            pad = _first(said, "pad_token_id")
+            context -= 1 + (1 if pad is None else pad)
+        if family == "t5":  # its n_positions is what it was trained on, and bounds nothing
+            context = None
+        mlp = _first(said, "intermediate_size", "n_inner", "ffn_dim", "d_ff")
+        return cls(
+            layers=layers,
+            d=d,
+            context=context,
+            vocabulary=_first(said, "vocab_size"),
+            mlp=4 * d if mlp is None and family == "gpt2" else mlp,
+            lacks=_lacks(said),
+        )
+
+    def width(self, site: str) -> int | None:
+        """Units of a site; None where only the model itself knows, as of a module by its path."""
+        if ":" in site:
+            return None
+        return {"mlp_act": self.mlp, "logits": self.vocabulary}.get(site.partition(".")[0], self.d)
 
 
 class Model(Part):
@@ -64,66 +104,80 @@ class Model(Part):
             said |= said.get("text_config") or {}  # a model of text and images keeps its text half there
         except (ValueError, TypeError, AttributeError, OSError):
             return None
-        layers, d = (
-            _first(said, "num_hidden_layers", "n_layer"),
-            _first(said, "hidden_size", "n_embd", "d_model"),
-        )
-        if layers is None or d is None:
-            return None
-        return ModelFacts(
-            layers=layers,
-            d=d,
-            context=_first(said, "max_position_embeddings", "n_positions", "n_ctx"),
-            vocabulary=_first(said, "vocab_size"),
-            parallel=bool(said.get("use_parallel_residual", said.get("model_type") in PARALLEL)),
-        )
+        return ModelFacts.of(said)
 
 
 PARALLEL = {"gpt_neox", "gptj", "phi", "cohere", "falcon"}
 """Architectures whose blocks add attention and MLP to the same stream."""
 
+AFTER_PAD = {"roberta", "xlm-roberta", "camembert"}
+"""Architectures that number positions from the padding id + 1 on."""
 
-def _first(said: dict[str, Any], *names: str) -> int | None:
+
+def _first(said: Mapping[str, Any], *names: str) -> int | None:
     return next((int(said[name]) for name in names if isinstance(said.get(name), int)), None)
 
 
-def _site(name: str) -> str:
-    role, _, number = name.partition(".")
-    if name not in ("embed", "final_norm") and not (role in ROLES and number.isdecimal()):
-        raise ValueError(f"there is no site {name!r}; sites are embed, final_norm and {'.N, '.join(ROLES)}.N")
-    return name
+def _lacks(said: Mapping[str, Any]) -> dict[str, str]:
+    family = said.get("model_type")
+    lacks = {}
+    if said.get("use_parallel_residual", family in PARALLEL):
+        lacks["resid_mid"] = "its blocks add attention and MLP at once"
+    if family in {"bert", "roberta"} or said.get("do_layer_norm_before") is False:
+        lacks["final_norm"] = "each block ends in a norm, and none follows the last"
+    if family in {"t5", "vit"}:
+        lacks["logits"] = "it is read without a head"
+    return lacks
 
 
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
+def _listed(said: Any) -> Any:
+    """One of a thing that several can be named of: the only one of a list."""
+    return said if said is None or isinstance(said, list | tuple) else (said,)
+
+
+def _some(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    if values is not None and not values:
         raise ValueError("is empty; null leaves the choice to layers.which")
     return values
+
+
+Listed = BeforeValidator(_listed)
 
 
 class Layers(Part):
     """Where in the LM: named sites, else layers by index, else a rule. The first that is given decides."""
 
     name: str
-    which: Literal["first", "middle", "last", "quartiles", "all"]
-    role: Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"]
-    indices: Annotated[tuple[int, ...], AfterValidator(_some)] | None
-    """Layers from 0; negative ones count from the end."""
-    sites: Annotated[tuple[Annotated[str, AfterValidator(_site)], ...], AfterValidator(_some)] | None
+    which: Literal["first", "middle", "last", "thirds", "quartiles", "all"]
+    role: Annotated[tuple[Role, ...], Listed, Field(min_length=1)]
+    """One place in each of the layers, or several: `[attn_out,mlp_out]`."""
+    indices: Annotated[
+        tuple[Annotated[int | str, BeforeValidator(check_layer)], ...] | None, Listed, AfterValidator(_some)
+    ]
+    """Layers from 0, negative ones from the end, ranges with both ends: `3`, `[0,-1]`, `0-11:2`, `4..-1`."""
+    sites: Annotated[
+        tuple[Annotated[str, AfterValidator(check_site)], ...] | None, Listed, AfterValidator(_some)
+    ]
+    """`embed`, `resid_post.-1`, `mlp_act.0-11:2`, or a module by its path: what it returns, as in
+    `out:model.layers.3.mlp`, or what it reads, `in:model.layers.3.mlp`."""
 
     def numbers(self, layers: int) -> list[int]:
         """The layers that the rule or the indices pick in a model of `layers` layers."""
         if self.indices is not None:
-            return [index + layers if index < 0 else index for index in self.indices]
+            return list(dict.fromkeys(layer for said in self.indices for layer in spread(said, layers)))
         last = layers - 1
-        rules = {"first": [0], "middle": [last // 2], "last": [last], "all": range(layers)}
-        quartiles = sorted({round(last * quarter / 4) for quarter in (1, 2, 3)})
-        return list(rules.get(self.which, quartiles))
+        parts = {"thirds": 3, "quartiles": 4}
+        if self.which in parts:
+            shares = range(1, parts[self.which])
+            return sorted({round(last * share / parts[self.which]) for share in shares})
+        return list({"first": [0], "middle": [last // 2], "last": [last]}.get(self.which, range(layers)))
 
     def resolve(self, layers: int) -> list[str]:
-        """Names of sites (`resid_post.3`) in a model of `layers` layers."""
-        if self.sites is not None:
-            return list(self.sites)
-        return [f"{self.role}.{number}" for number in self.numbers(layers)]
+        """Names of sites (`resid_post.3`) in a model of `layers` layers, each once, in the order they were
+        asked for."""
+        if self.sites is None:
+            return [f"{role}.{number}" for number in self.numbers(layers) for role in self.role]
+        return list(dict.fromkeys(name for site in self.sites for name in named(site, layers)))
 
 
 class Stage(Part):
@@ -136,10 +190,29 @@ class Stage(Part):
     """The context maker whose texts this stage reads."""
 
 
+class Capture(Part):
+    """How a corpus is read by the LM and what is kept of it: the same for a store and for a stream."""
+
+    name: str
+    context: Annotated[int, Field(ge=2)]
+    """Tokens that the model sees at once, those that the tokenizer puts around a text included."""
+    packing: Literal["documents", "concatenated"]
+    """Whether a window holds (a piece of) one document, or is filled up with the next ones, which then see
+    it."""
+    dtype: Literal["float16", "bfloat16", "int8"]
+    """Of the activations in a store; int8 with a scale for each row."""
+    outliers: Annotated[float, Field(gt=1)] | None
+    """Rows whose norm is above so many times the site's median are dropped and counted; null keeps all."""
+
+
 class Train(Part):
     """How much a dictionary is trained, whatever its kind; its learning rate is its own (`sae.lr`)."""
 
     name: str
+    source: Literal["store", "stream"]
+    """`store`: the rows that job=extract has written; `stream`: straight from the LM, nothing on disk."""
+    pool: PositiveInt
+    """Rows that lie in memory at once, for the batches to be mixed from."""
     tokens: PositiveInt
     """Rows of activations seen, counting repetitions."""
     batch: PositiveInt
@@ -173,6 +246,8 @@ class Hardware(Part):
     """CPU threads of torch; null leaves torch's own choice."""
     batch_tokens: PositiveInt
     """Tokens in one forward pass of the LM."""
+    processes: PositiveInt
+    """Processes that share one job, each with a GPU of its own where there are as many."""
 
 
 class Fallback(Part):
@@ -213,6 +288,7 @@ class Config(Part):
     model: Model
     layers: Layers
     stage: Stage
+    capture: Capture
     train: Train
     hardware: Hardware
     job: Plugin
@@ -251,16 +327,25 @@ def _misplaced(config: Config, facts: ModelFacts) -> Iterator[str]:
     """Layers and sites that the model does not have."""
     model, layers = config.model.path, config.layers
     inside = f"{model} has layers 0..{facts.layers - 1}"
-    for index in layers.indices or () if layers.sites is None else ():
-        if not -facts.layers <= index < facts.layers:
-            yield f"layers.indices: there is no layer {index}; {inside}"
+    if layers.sites is None:
+        asked = [("indices", "layer ", said, said) for said in layers.indices or ()]
+    else:
+        split = [site.partition(".") for site in layers.sites]
+        asked = [
+            ("sites", f"{role}.", number, f"{role}.{number}") for role, _, number in split if role in ROLES
+        ]
+    for key, what, said, whole in asked:
+        found = spread(said, facts.layers)
+        outside = [layer for layer in (*found[:1], *found[-1:]) if not 0 <= layer < facts.layers]
+        if not found:
+            yield f"layers.{key}: {whole} is empty; {inside}"
+        for layer in outside[:1]:
+            # a negative index is told as it was typed
+            yield f"layers.{key}: there is no {what}{layer if layer >= 0 else layer - facts.layers}; {inside}"
     for site in layers.resolve(facts.layers):
-        role, _, number = site.partition(".")
-        if layers.sites is not None and number and int(number) >= facts.layers:
-            yield f"layers.sites: there is no {site}; {inside}"
-        if role == "resid_mid" and facts.parallel:
+        if (role := site.partition(".")[0]) in facts.lacks:
             key = "sites" if layers.sites else "role"
-            yield f"layers.{key}: {model} has no {site}: its blocks add attention and MLP at once"
+            yield f"layers.{key}: {model} has no {site}: {facts.lacks[role]}"
 
 
 def _too_many_active(sae: Any, facts: ModelFacts | None) -> Iterator[str]:

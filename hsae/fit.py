@@ -167,6 +167,11 @@ class Training:
             ) from None
 
 
+def saved_scale(path: Path) -> float:
+    """The scale of the training that `save` wrote: the SAE that it is loaded into is built with it."""
+    return load_tensors(path, device="cpu")["scale"].item()
+
+
 def norm_scale(sample: Float[Tensor, "row d"]) -> float:
     """The factor that brings the mean length of the rows to sqrt(d).
 

@@ -25,6 +25,11 @@ def whole(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def complete(text: str) -> list[dict[str, Any]]:
+    """The lines of a journal, without a last one that is still being written or never was to its end."""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
 @final
 class Journal:
     """Lines of JSON, one for each finished part. A last line that a kill cut short is dropped."""
@@ -32,9 +37,8 @@ class Journal:
     def __init__(self, path: Path):
         self.path = path
         text = path.read_text() if path.is_file() else ""
-        complete = text[: text.rfind("\n") + 1]
-        self.lines: list[dict[str, Any]] = [json.loads(line) for line in complete.splitlines()]
-        if complete != text:
+        self.lines = complete(text)
+        if text and not text.endswith("\n"):
             self._rewrite()
 
     def append(self, line: Mapping[str, Any]) -> None:

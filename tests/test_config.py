@@ -38,7 +38,7 @@ def test_the_size_of_a_model_is_read_from_its_own_files(
     a_model(tmp_path, said)
     facts = Model(name="x", path=str(tmp_path), revision=None).facts()
     assert facts is not None
-    assert (facts.layers, facts.d, facts.parallel) == (depth, d, parallel)
+    assert (facts.layers, facts.d, "resid_mid" in facts.lacks) == (depth, d, parallel)
 
 
 def test_of_a_model_that_is_not_here_nothing_is_claimed(tmp_path: Path, monkeypatch):

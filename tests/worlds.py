@@ -31,8 +31,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "olmo": {"num_key_value_heads": 2},
     "olmo2": {"num_key_value_heads": 2},
     "opt": {"ffn_dim": 64, "word_embed_proj_dim": WIDTH},
+    "bert": {},
+    "roberta": {"max_position_embeddings": CONTEXT + 2},  # two of them are for padding
+    "t5": {"d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": LAYERS, "num_heads": 4},
 }
-"""The model types of the site table, each with what its configuration needs beyond the common widths."""
+"""The text models of the site table, each with what its configuration needs beyond the common widths."""
+
+FRAMED = {"bert": ("<s>", "</s>"), "roberta": ("<s>", "</s>"), "t5": ("", "</s>")}
+"""What the tokenizers of encoders put before and behind a text."""
 
 COMMON = {
     "hidden_size": WIDTH,
@@ -50,20 +56,23 @@ def random_lm_folder(folder: Path, family: str = "llama", *, seed: int = 0, bos:
     leaves the tokenizer without any special token, as some models' are.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, T5EncoderModel
 
-    shape = FAMILIES[family] if family == "gpt2" else COMMON | FAMILIES[family]
-    specials = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+    shape = FAMILIES[family] if family in ("gpt2", "t5") else COMMON | FAMILIES[family]
+    pad, eos = (1, 2) if family in FRAMED else (None, 0)
+    specials = {"bos_token_id": 0, "eos_token_id": eos, "pad_token_id": pad}
+    kinds = {"bert": AutoModelForMaskedLM.from_config, "roberta": AutoModelForMaskedLM.from_config}
+    kind = (kinds | {"t5": T5EncoderModel}).get(family, AutoModelForCausalLM.from_config)
     config = AutoConfig.for_model(family, vocab_size=VOCABULARY, **shape, **specials)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config)
+        model = kind(config)
         for name, weight in model.named_parameters():
             # biases and norms start as 0 and 1; a site that skips one of them would go unseen
             weight.data = weight.data + 0.1 * torch.randn_like(weight) * (1 if "norm" in name else 0.5)
     path = folder / f"{family}-{seed}{'' if bos else '-bare'}"
     model.save_pretrained(path)
-    tokenizer(bos).save_pretrained(path)
+    (framed_tokenizer(*FRAMED[family]) if family in FRAMED else tokenizer(bos)).save_pretrained(path)
     return path
 
 
@@ -71,21 +80,42 @@ def random_lm_folder(folder: Path, family: str = "llama", *, seed: int = 0, bos:
 def tokenizer(bos: bool = True) -> Any:  # noqa: FBT001  a test helper with one switch
     """A byte-level BPE tokenizer, trained on the spot: GPT-2's kind, with `<|endoftext|>` as its one special
     token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
+
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if bos else {}
+    return PreTrainedTokenizerFast(tokenizer_object=_trained(["<|endoftext|>"] if bos else []), **special)
+
+
+@cache
+def framed_tokenizer(prefix: str, suffix: str) -> Any:
+    """One that itself puts a token before or behind every text: BERT's kind, or T5's with `""` as prefix."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    raw = _trained(["<s>", "<pad>", "</s>"])
+    around = [token for token in (prefix, suffix) if token]
+    raw.post_processor = TemplateProcessing(
+        single=f"{prefix} $A {suffix}".strip(),
+        special_tokens=[(token, raw.token_to_id(token)) for token in around],
+    )
+    bos = {"bos_token": prefix} if prefix else {}
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", pad_token="<pad>", **bos)
+
+
+def _trained(special_tokens: list[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=["<|endoftext|>"] if bos else [],
+        special_tokens=special_tokens,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     raw.train_from_iterator(SENTENCES, trainer)
-    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if bos else {}
-    return PreTrainedTokenizerFast(tokenizer_object=raw, **special)
+    return raw
 
 
 def sentences(count: int) -> Iterator[str]:

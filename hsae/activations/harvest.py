@@ -1,212 +1,354 @@
-"""LM + documents -> rows of a store: all chosen sites from one forward pass, nothing computed twice.
+"""LM + documents -> rows: all chosen sites from one forward pass, nothing computed twice.
 
-A document is cut into windows that follow each other without overlap and cover it whole. Each is read behind
-the model's prefix token; prefix, padding and other special tokens give no rows.
+The same code fills the shards of a store and the pools of a stream. A shard's content follows from its place
+in the corpus alone, so several processes can share the work, a killed one can be gone on with and a damaged
+shard can be made again, to the same bytes.
 """
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import NamedTuple, final
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from hsae.activations.store import SPLITS, START, Cursor, Shard, StoreWriter
-from hsae.corpora import Document, split
+from hsae.activations.background import ahead
+from hsae.activations.encoding import Rows, broken, encode, row_bytes
+from hsae.activations.shard import SPLITS, Shard
+from hsae.activations.windows import START, Chunk, Cursor, Packing, Skipped, Window, chunks, windows
+from hsae.activations.writer import Line, StoreWriter
+from hsae.config import Config
+from hsae.corpora import Document
 from hsae.errors import UserError
 from hsae.lm import LM
 from hsae.lm.batching import by_length
 
-SHARD_BYTES, SHARD_ROWS = 64 << 20, 1 << 16
-"""What a shard holds at most: seconds of work on a CPU, which is what a kill may cost."""
+SHARD_BYTES, SHARD_ROWS = 256 << 20, 1 << 16
+"""What a shard holds at most: some seconds of work, which is what a kill may cost."""
+SAMPLE = 4096
+"""Rows, from the corpus's beginning on, whose norms tell what an outlier is."""
 
-_TOGETHER = 256  # documents in one call of the tokenizer
-_LARGEST = 65504.0  # of float16
-
-
-@final
-class Window(NamedTuple):
-    """A stretch of a document that the model reads at once."""
-
-    document: int
-    """Number of the document in the corpus."""
-    id: str
-    position: int
-    """Of the stretch's first token in the document."""
-    ids: list[int]
+Documents = Callable[[], Iterable[Document]]
+"""Gives the corpus from its beginning, each time it is called."""
 
 
 @final
-class Skipped(NamedTuple):
-    """A document that gives no rows."""
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a corpus is read, and what is kept of it."""
 
-    id: str
-    why: str
+    sites: Sequence[str]
+    context: int
+    """Tokens that the model sees at once, the reader's own included."""
+    tokens: int | None
+    """Rows to take, before outliers are dropped; None takes the whole corpus."""
+    packing: Packing = "documents"
+    dtype: str = "float16"
+    outliers: float | None = None
+    """Rows whose norm is above so many times the site's median are dropped."""
+    batch_tokens: int = 8192
+    """Tokens in one forward pass; it changes no row but in the last bits."""
 
-
-def windows(
-    lm: LM, documents: Iterable[Document], *, context: int, start: Cursor = START
-) -> Iterator[Window | Skipped]:
-    """The documents from `start` on, as windows of at most `context` tokens, the model's prefix included.
-
-    A document that is broken or empty is named in its place instead. Raises `UserError` for a context that
-    the model does not have.
-    """
-    room = context - len(lm.reader.prefix)
-    if context > lm.context or room < 1:
-        raise UserError(
-            f"job.context={context} was asked for, and the model reads at most {lm.context} tokens at once.\n"
-            f"Type job.context={lm.context} or less."
+    @classmethod
+    def of(cls, config: Config, layers: int) -> "Reading":
+        """The reading that a configuration asks for, of a model of `layers` layers."""
+        return cls(
+            sites=config.layers.resolve(layers),
+            tokens=config.corpus.tokens,
+            batch_tokens=config.hardware.batch_tokens,
+            **config.capture.model_dump(exclude={"name"}),
         )
-    numbered = islice(enumerate(documents), start.document, None)
-    while group := list(islice(numbered, _TOGETHER)):
-        problems = {number: why for number, document in group if (why := _broken(document))}
-        sound = [(number, document) for number, document in group if number not in problems]
-        ids = (
-            dict(zip((n for n, _ in sound), lm.reader.ids([d.text for _, d in sound]), strict=True))
-            if sound
-            else {}
-        )
-        for number, document in group:
-            if not ids.get(number):
-                yield Skipped(document.id, problems.get(number, "it has no tokens"))
-            first = start.position if number == start.document else 0
-            for position in range(first, len(ids.get(number, [])), room):
-                yield Window(number, document.id, position, ids[number][position : position + room])
 
-
-def _broken(document: Document) -> str | None:
-    """Why a document cannot be read, or None."""
-    if not isinstance(document.text, str):
-        return f"its text is {type(document.text).__name__}, not text"
-    if "\0" in document.text:
-        return "it holds binary data"
-    try:
-        document.text.encode()
-    except UnicodeEncodeError as problem:
-        return f"it is not valid Unicode: {problem.reason}"
-    return None if document.text.strip() else "it is empty"
+    def windows(
+        self, lm: LM, documents: Iterable[Document], start: Cursor = START
+    ) -> Iterator[Window | Skipped]:
+        """The corpus as windows that fit into the model. Raises `UserError` for a context that it does not
+        have."""
+        around = len(lm.reader.prefix) + len(lm.reader.suffix)
+        if self.context > lm.context or self.context <= around:
+            raise UserError(
+                f"capture.context={self.context} was asked for, and the model reads at most {lm.context} "
+                f"tokens at once, of which {around} are put around each text.\n"
+                f"Type capture.context={lm.context} or less."
+            )
+        room = self.context - around
+        return windows(lm.reader, documents, room=room, packing=self.packing, start=start)
 
 
 def harvest(
     lm: LM,
-    documents: Iterable[Document],
+    documents: Documents,
     writer: StoreWriter,
+    reading: Reading,
     *,
-    sites: Sequence[str],
-    tokens: int | None,
-    context: int,
-    batch_tokens: int,
+    limits: Mapping[str, float],
     shard_rows: int | None = None,
-) -> Iterator[int]:
-    """Fill the store up to exactly `tokens` rows, or to the corpus's end, going on behind what is safe
-    already.
+    process: int = 0,
+    processes: int = 1,
+) -> Generator[int, None, list[Skipped]]:
+    """Write every shard of the corpus that is not there yet and whose number is `process` modulo `processes`.
 
-    Yields the rows so far, after every forward pass. Raises `UserError` where the corpus gives no row at all,
-    and for an activation that is no number or does not fit into float16, naming row, site and document.
+    Yields the rows done so far in this call, after every forward pass; returns the documents that were passed
+    over behind the last row. Raises `UserError` where the corpus gives no row at all, and for an activation
+    that is no number or that the dtype cannot hold, naming row, site and document.
     """
-    lm.check_sites(sites)
-    widths = dict.fromkeys(sites, lm.d)
-    full = shard_rows or max(1024, min(SHARD_ROWS, SHARD_BYTES // (2 * sum(widths.values()))))
-    reading = windows(lm, documents, context=context, start=writer.cursor)
-    skipped: list[Skipped] = []
-    while tokens is None or writer.rows < tokens:
-        left = sys.maxsize if tokens is None else tokens - writer.rows
-        chunk, skipped = _take(reading, enough=full, most=left, special=lm.reader.special)
-        if not chunk:
-            break
-        shard = _empty_shard(chunk, widths, lm.reader.special)
-        for done in _fill(lm, chunk, shard, batch_tokens=batch_tokens, before=writer.rows):
-            yield writer.rows + done
-        end = Cursor(chunk[-1].document, chunk[-1].position + len(chunk[-1].ids))
-        writer.write(shard, next=end, skipped=skipped)
-        skipped = []
-    if writer.rows == 0:
-        named = "".join(f"\n  {id}: {why}" for id, why in skipped[:3])
+    lm.check_sites(reading.sites)
+    finished = writer.finished
+    number, start, before = _gap(finished)
+    most = None if reading.tokens is None else reading.tokens - before
+    left = chunks(
+        reading.windows(lm, documents(), start),
+        rows=shard_rows or _shard_rows(lm, reading),
+        most=most,
+        number=number,
+        start=start,
+    )
+    behind, done, seen = list[Skipped](), 0, before
+    with _Writing(writer) as writing:
+        for chunk in ahead(left, depth=2):
+            if not chunk.windows:
+                behind = chunk.skipped
+            elif chunk.number % processes == process and chunk.number not in finished:
+                passes = fill(lm, chunk, reading, limits, before=seen)
+                shard, dropped = yield from _counted(passes, done)
+                done += chunk.rows
+                writing.write(chunk, shard, dropped)
+            seen += chunk.rows
+    if seen == 0:
+        named = "".join(f"\n  {id}: {why}" for id, why in behind[:3])
         raise UserError(
-            f"the corpus gives no rows: {len(skipped)} documents were skipped, and there is no other.{named}"
+            f"the corpus gives no rows: {len(behind)} documents were skipped, and there is no other.{named}"
         )
-    writer.finish(model=lm.fingerprint, sites=widths, context=context, skipped=skipped)
+    return behind
 
 
-def _take(
-    reading: Iterator[Window | Skipped], *, enough: int, most: int, special: frozenset[int]
-) -> tuple[list[Window], list[Skipped]]:
-    """Windows until they hold `enough` rows; the last one is cut where it would go beyond `most`."""
-    chunk: list[Window] = []
-    skipped: list[Skipped] = []
-    rows = 0
-    for item in reading:
-        if isinstance(item, Skipped):
-            skipped.append(item)
-            continue
-        kept = [number for number, id in enumerate(item.ids) if id not in special]
-        if rows + len(kept) >= most:
-            chunk.append(item._replace(ids=item.ids[: kept[most - rows - 1] + 1]))
-            break
-        chunk.append(item)
-        rows += len(kept)
-        if rows >= enough:
-            break
-    return chunk, skipped
+def _gap(finished: Mapping[int, Line]) -> tuple[int, Cursor, int]:
+    """Number, place and rows before it of the first shard that is not there."""
+    number, start, before = 0, START, 0
+    while line := finished.get(number):
+        number, start, before = number + 1, Cursor(*line["next"]), before + line["rows"] + line["dropped"]
+    return number, start, before
 
 
-def _empty_shard(chunk: Sequence[Window], widths: dict[str, int], special: frozenset[int]) -> Shard:
-    """All that is known of the rows before the model runs, and room for the activations."""
-    documents = {window.document: window.id for window in chunk}
-    codes = {document: SPLITS.index(split(id)) for document, id in documents.items()}
-    known = [
-        (id, window.document, window.position + number, codes[window.document])
-        for window in chunk
-        for number, id in enumerate(window.ids)
-        if id not in special
-    ]
-    token, document, position, code = np.array(known, dtype=np.int32).reshape(-1, 4).T.copy()
-    return Shard(
-        sites={site: np.empty((len(known), width), dtype=np.float16) for site, width in widths.items()},
-        token=token,
-        document=document,
-        position=position,
-        split=code.astype(np.uint8),
-        documents=documents,
-    )
+def _shard_rows(lm: LM, reading: Reading) -> int:
+    a_row = sum(row_bytes(reading.dtype, width) for width in lm.widths(reading.sites).values())
+    return max(1024, min(SHARD_ROWS, SHARD_BYTES // a_row))
 
 
-def _fill(lm: LM, chunk: Sequence[Window], shard: Shard, *, batch_tokens: int, before: int) -> Iterator[int]:
-    """Run the model over the windows, those of like length together, and put each row in its place."""
-    prefix = len(lm.reader.prefix)
-    counts = [sum(id not in lm.reader.special for id in window.ids) for window in chunk]
-    starts = np.cumsum([0, *counts])
+def _counted(
+    passes: Generator[int, None, tuple[Shard, int]], done: int
+) -> Generator[int, None, tuple[Shard, int]]:
+    while True:
+        try:
+            yield done + next(passes)
+        except StopIteration as end:
+            return end.value
+
+
+@final
+class _Writing:
+    """Writes one shard in a thread while the model fills the next."""
+
+    def __init__(self, writer: StoreWriter):
+        self._writer, self._pool = writer, ThreadPoolExecutor(1, "shards")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "_Writing":
+        return self
+
+    def write(self, chunk: Chunk, shard: Shard, dropped: int) -> None:
+        self._wait()
+        self._last = self._pool.submit(self._write, chunk, shard, dropped)
+
+    def _write(self, chunk: Chunk, shard: Shard, dropped: int) -> None:
+        self._writer.write(
+            chunk.number,
+            _on_cpu(shard),
+            start=chunk.start,
+            next=chunk.next,
+            skipped=chunk.skipped,
+            dropped=dropped,
+        )
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.shutdown()
+        if kind is None:
+            self._wait()
+
+
+def _on_cpu(shard: Shard) -> Shard:
+    sites = {
+        site: Rows(rows.values.cpu(), None if rows.scale is None else rows.scale.cpu())
+        for site, rows in shard.sites.items()
+    }
+    return shard._replace(sites=sites)
+
+
+def fill(
+    lm: LM, chunk: Chunk, reading: Reading, limits: Mapping[str, float], *, before: int = 0
+) -> Generator[int, None, tuple[Shard, int]]:
+    """Run the model over a chunk's windows, those of like length together, and put each row in its place.
+
+    Yields the rows so far, returns the rows and how many outliers were dropped. The activations lie where the
+    model lies. `before`: rows in front of the chunk, for the message about one that cannot be kept.
+    """
+    room = _Room(lm, chunk, reading)
+    lengths = [len(window.ids) for window in chunk.windows]
     done = 0
-    for batch in by_length([prefix + len(window.ids) for window in chunk], tokens=batch_tokens):
-        ids, mask = lm.reader.pad([chunk[number].ids for number in batch])
-        kept = mask & ~lm.reader.is_special(ids)
-        kept[:, :prefix] = False
-        at = np.concatenate([np.arange(starts[number], starts[number + 1]) for number in batch])
-        for site, activations in lm.capture(ids, mask, list(shard.sites)).items():
-            found = activations[kept.to(activations.device)]
-            _check_range(found, site, shard, at, before)
-            shard.sites[site][at] = found.to("cpu", torch.float16).numpy()
-        done += len(at)
+    for batch in by_length(lengths, tokens=reading.batch_tokens):
+        done += room.take(batch, limits)
         yield done
+    room.check(before)
+    return room.shard(limits)
 
 
-def _check_range(
-    found: Float[Tensor, "row d"], site: str, shard: Shard, at: Int[np.ndarray, " row"], before: int
-) -> None:
-    """Raise `UserError` for the first activation that float16 cannot hold."""
-    if not len(found) or found.abs().amax() <= _LARGEST:  # no NaN is less than anything
-        return
-    wrong = ~(found.abs() <= _LARGEST)
-    row, unit = (int(index) for index in wrong.nonzero()[0])
-    number = int(at[row])
-    document = int(shard.document[number])
-    raise UserError(
-        f"an activation is {float(found[row, unit])}, which float16 (up to 65504) cannot hold: "
-        f"row {before + number} of the site {site}, "
-        f"token {shard.position[number]} of the document {shard.documents[document]!r}.\n"
-        "If the model runs in half precision, type hardware.dtype=float32; else choose another site."
+@final
+class _Room:
+    """Room for all rows of a chunk."""
+
+    def __init__(self, lm: LM, chunk: Chunk, reading: Reading):
+        self._lm, self._windows, self._reading = lm, chunk.windows, reading
+        self._starts = np.cumsum([0, *(window.rows for window in chunk.windows)])
+        widths = lm.widths(reading.sites)
+        self._sites = {site: _empty(chunk.rows, width, reading, lm.device) for site, width in widths.items()}
+        self._outlier = torch.zeros(chunk.rows, dtype=torch.bool, device=lm.device)
+
+    @torch.no_grad()
+    def take(self, batch: Sequence[int], limits: Mapping[str, float]) -> int:
+        """One forward pass over the windows of these numbers; says how many rows it gave."""
+        lm = self._lm
+        ids, mask = lm.reader.pad([self._windows[number].ids.tolist() for number in batch])
+        keep = torch.zeros_like(mask)
+        first = len(lm.reader.prefix)
+        for row, number in enumerate(batch):
+            kept = self._windows[number].kept
+            keep[row, first : first + len(kept)] = torch.from_numpy(kept)
+        at = np.concatenate([np.arange(self._starts[n], self._starts[n + 1]) for n in batch])
+        place = torch.from_numpy(at).to(lm.device)
+        for site, found in lm.capture(ids, mask, self._reading.sites, keep=keep).items():
+            rows, room = encode(found, self._reading.dtype), self._sites[site]
+            room.values.index_copy_(0, place, rows.values)
+            if room.scale is not None and rows.scale is not None:
+                room.scale.index_copy_(0, place, rows.scale)
+            if limits:
+                self._outlier[place] |= found.float().norm(dim=1) > limits[site]
+        return len(at)
+
+    def check(self, before: int) -> None:
+        """Raise `UserError` for the first activation that is no number or that the dtype cannot hold."""
+        for site, rows in self._sites.items():
+            if (row := broken(rows)) is not None:
+                raise self._faulty(site, row, before)
+
+    def _faulty(self, site: str, row: int, before: int) -> UserError:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        window = self._windows[number]
+        token = int(np.flatnonzero(window.kept)[row - self._starts[number]])
+        dtype = self._reading.dtype
+        holds = ", which holds numbers up to 65504" if dtype == "float16" else ""
+        return UserError(
+            f"an activation is not finite as {dtype}{holds}: row {before + row} of the site {site}, "
+            f"token {window.position[token]} of the document "
+            f"{window.names[int(window.document[token])]!r}.\n"
+            "If the numbers are only too large, type capture.dtype=bfloat16; if the model itself overflows in "
+            "half precision, hardware.dtype=float32; else choose another site."
+        )
+
+    def shard(self, limits: Mapping[str, float]) -> tuple[Shard, int]:
+        """The rows that are no outliers, and how many were."""
+        together = {
+            name: np.concatenate([getattr(window, name)[window.kept] for window in self._windows])
+            for name in ("ids", "document", "position")
+        }
+        split = np.repeat(
+            np.array([SPLITS.index(window.split) for window in self._windows], np.uint8),
+            np.diff(self._starts),
+        )
+        names = dict(chain.from_iterable(window.names.items() for window in self._windows))
+        stays = ~self._outlier
+        dropped = int((~stays).sum()) if limits else 0
+        if not dropped:
+            return _shard(self._sites, together, split, names), 0
+        sites = {
+            site: Rows(rows.values[stays], None if rows.scale is None else rows.scale[stays])
+            for site, rows in self._sites.items()
+        }
+        here = stays.cpu().numpy()
+        kept = {name: column[here] for name, column in together.items()}
+        return _shard(sites, kept, split[here], names), dropped
+
+
+def _empty(rows: int, width: int, reading: Reading, device: Any) -> Rows:
+    dtype = getattr(torch, reading.dtype)
+    scale = torch.empty(rows, device=device) if reading.dtype == "int8" else None
+    return Rows(torch.empty(rows, width, dtype=dtype, device=device), scale)
+
+
+def _shard(
+    sites: Mapping[str, Rows], columns: Mapping[str, np.ndarray], split: np.ndarray, names: dict[int, str]
+) -> Shard:
+    return Shard(
+        sites=sites,
+        token=columns["ids"],
+        document=columns["document"],
+        position=columns["position"],
+        split=split,
+        documents={number: names[number] for number in np.unique(columns["document"]).tolist()},
     )
+
+
+def outlier_limits(lm: LM, documents: Documents, reading: Reading) -> dict[str, float]:
+    """The norm above which a row of each site is an outlier: `reading.outliers` times the median norm of the
+    corpus's first rows. Empty where none are to be dropped.
+
+    The first token of a text, to which others attend for want of anything better, can have a hundred times
+    the norm of the rest, and would then be most of what a dictionary learns.
+    """
+    if reading.outliers is None:
+        return {}
+    norms: dict[str, list[Float[Tensor, " row"]]] = {site: [] for site in reading.sites}
+    found = chunks(reading.windows(lm, documents()), rows=SAMPLE, most=SAMPLE)
+    chunk = next((chunk for chunk in found if chunk.windows), None)
+    for batch in by_length([len(window.ids) for window in chunk.windows] if chunk else [], tokens=SAMPLE):
+        assert chunk is not None
+        ids, mask = lm.reader.pad([chunk.windows[number].ids.tolist() for number in batch])
+        keep = mask & ~lm.reader.is_special(ids)
+        for site, rows in lm.capture(ids, mask, reading.sites, keep=keep).items():
+            norms[site].append(rows.float().norm(dim=1))
+    return {site: reading.outliers * torch.cat(of).median().item() for site, of in norms.items() if of}
+
+
+def again(
+    lm: LM, documents: Documents, reading: Reading, *, start: Cursor, stop: Cursor, limits: Mapping[str, float]
+) -> Shard:
+    """The rows of one shard once more, from the place where it starts to the one where the next does."""
+    taken: list[Window] = []
+    for item in reading.windows(lm, documents(), start):
+        if isinstance(item, Skipped):
+            continue
+        inside = (item.document < stop.document) | (
+            (item.document == stop.document) & (item.position < stop.position)
+        )
+        if not inside.any():
+            break
+        taken.append(item if inside.all() else item.part(0, int(inside.sum())))
+    chunk = Chunk(0, taken, sum(window.rows for window in taken), start, stop, [])
+    shard, _ = result(fill(lm, chunk, reading, limits))
+    return shard
+
+
+def result(passes: Generator[int, None, tuple[Shard, int]]) -> tuple[Shard, int]:
+    """What `fill` returns, for whoever does not count its passes."""
+    while True:
+        try:
+            next(passes)
+        except StopIteration as end:
+            return end.value

@@ -1,122 +1,41 @@
 """A store: activations of many sites on disk, where row i of every site is the same token.
 
-    shard-00000.h5   sites/<site> float16 [row d]; token, document, position int32 [row]; split uint8 [row];
-                     documents/index, documents/id: the documents that have rows here
-    journal.jsonl    a line per finished shard: its rows, its size, the place in the corpus where the next one
-    starts store.json       sites and widths, the model, counts by split, documents that were skipped and why
-
+Its shards are described in `hsae.activations.shard`, its journals and store.json in
+`hsae.activations.writer`.
 `document` counts the documents of the corpus in its order; `position` counts the tokens of a document from 0.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final, overload
 
-import h5py
-import numpy as np
 import torch
-from jaxtyping import Float, Float16, Int, Int32, UInt8
+from jaxtyping import Float32, Int32
 from torch import Tensor
 
-from hsae.corpora import SHARES
+from hsae.activations import shard as shards
+from hsae.activations.columns import Columns, Damage
+from hsae.activations.encoding import Rows, decode
+from hsae.activations.pool import Order, Turn, cut
+from hsae.activations.shard import SPLITS, Shard
+from hsae.activations.writer import INDEX, Line
 from hsae.errors import UserError
-from hsae.journal import Journal, whole
-from hsae.seeding import stream
 
-SPLITS = tuple(SHARES)
-INDEX = "store.json"
+POOL = 1 << 17
+"""Rows in memory that batches are mixed from."""
 
-
-@final
-class Cursor(NamedTuple):
-    """A place in a corpus: the next token to read is number `position` of document number `document`."""
-
-    document: int
-    position: int
-
-
-START = Cursor(0, 0)
-
-
-@final
-class Shard(NamedTuple):
-    """Rows that are written together."""
-
-    sites: Mapping[str, Float16[np.ndarray, "row d"]]
-    token: Int32[np.ndarray, " row"]
-    document: Int32[np.ndarray, " row"]
-    position: Int32[np.ndarray, " row"]
-    split: UInt8[np.ndarray, " row"]
-    documents: Mapping[int, str]
-    """Index and id of every document with a row in the shard."""
-
-
-@final
-class StoreWriter:
-    """Writes shards one after the other and knows where to go on after a kill."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._journal = Journal(folder / "journal.jsonl")
-        self._journal.trust("shard")
-
-    @property
-    def rows(self) -> int:
-        """Rows that are safe."""
-        return sum(line["rows"] for line in self._journal.lines)
-
-    @property
-    def cursor(self) -> Cursor:
-        """Where in the corpus the next shard starts."""
-        return Cursor(*self._journal.lines[-1]["next"]) if self._journal.lines else START
-
-    def write(self, shard: Shard, *, next: Cursor, skipped: Sequence[tuple[str, str]]) -> None:
-        """Add a shard; `skipped` are the ids of documents passed over since the last one, each with the
-        reason."""
-        path = self.folder / f"shard-{len(self._journal.lines):05d}.h5"
-        with whole(path) as draft, h5py.File(draft, "w") as file:
-            for site, rows in shard.sites.items():
-                file[f"sites/{site}"] = rows
-            for name in ("token", "document", "position", "split"):
-                file[name] = getattr(shard, name)
-            file["documents/index"] = np.array(list(shard.documents), dtype=np.int32)
-            file["documents/id"] = np.array([id.encode() for id in shard.documents.values()])
-        counts = np.bincount(shard.split, minlength=len(SPLITS)).tolist()
-        self._journal.append(
-            {
-                "shard": path.name,
-                "bytes": path.stat().st_size,
-                "rows": len(shard.token),
-                "splits": dict(zip(SPLITS, counts, strict=True)),
-                "next": list(next),
-                "skipped": [list(pair) for pair in skipped],
-            }
-        )
-
-    def finish(
-        self, *, model: str, sites: Mapping[str, int], context: int, skipped: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        """Write store.json: the store can now be read. `skipped` are documents behind the last row."""
-        lines = self._journal.lines
-        index = {
-            "model": model,
-            "context": context,
-            "sites": dict(sites),
-            "rows": self.rows,
-            "splits": {name: sum(line["splits"][name] for line in lines) for name in SPLITS},
-            "skipped": [*(pair for line in lines for pair in line["skipped"]), *map(list, skipped)],
-            "shards": [{"file": line["shard"], "splits": line["splits"]} for line in lines],
-        }
-        with whole(self.folder / INDEX) as draft:
-            draft.write_text(json.dumps(index, indent=1) + "\n")
+_TOGETHER = 1 << 14  # rows that are decoded at once
 
 
 @final
 class Store:
-    """Reads a finished store. Only what is asked for is loaded: one site, one split.
+    """Reads a finished store.
 
-    `model` is the fingerprint of the LM whose activations are wanted; a store of another is refused.
+    `model` is the fingerprint of the LM whose activations are wanted; a store of another is refused. Whatever
+    reads rows raises UserError for a shard that is missing or damaged.
     """
 
     def __init__(self, folder: Path, *, model: str | None = None):
@@ -134,7 +53,11 @@ class Store:
             )
         self.sites: list[str] = list(self._index["sites"])
         self.skipped: list[tuple[str, str]] = [(id, why) for id, why in self._index["skipped"]]
-        self._loaded: dict[tuple[str, str], Tensor] = {}
+        self.dropped: int = self._index["dropped"]
+        self.limits: dict[str, float] = self._index["limits"]
+        self.shards: list[Line] = self._index["shards"]
+        """What the journals say of each: where in the corpus it starts, its rows, size and checksum."""
+        self._columns = Columns(self.folder, self.shards)
 
     def d(self, site: str) -> int:
         """Width of the site."""
@@ -147,20 +70,27 @@ class Store:
 
     def rows(
         self, site: str, split: str = "train", start: int = 0, stop: int | None = None
-    ) -> Float[Tensor, "row d"]:
-        """Rows of a split in the order of the corpus, float32."""
+    ) -> Float32[Tensor, "row d"]:
+        """Rows of a split in the order of the corpus; `start` and `stop` as in a slice. No other is read."""
         self._check(site)
-        return self._column(f"sites/{site}", split)[start:stop].float()
+        wanted = range(self.count(split))[start:stop]
+        out = torch.empty(len(wanted), self.d(site))
+        for into in out.split(_TOGETHER) if len(wanted) else ():
+            held = self._room([site], len(into))
+            self._columns.read(held, split, [(wanted[0], wanted[0] + len(into))])
+            into.copy_(_decoded(held, site))
+            wanted = wanted[len(into) :]
+        return out
 
-    def tokens(self, split: str) -> Int[Tensor, " row"]:
+    def tokens(self, split: str) -> Int32[Tensor, " row"]:
         """The token of each row of a split."""
         return self._column("token", split)
 
-    def positions(self, split: str) -> Int[Tensor, " row"]:
+    def positions(self, split: str) -> Int32[Tensor, " row"]:
         """Where in its document each row's token stands."""
         return self._column("position", split)
 
-    def documents(self, split: str) -> Int[Tensor, " row"]:
+    def documents(self, split: str) -> Int32[Tensor, " row"]:
         """The document of each row of a split: the unit that intervals resample. Its id is in
         `document_ids`."""
         return self._column("document", split)
@@ -168,61 +98,124 @@ class Store:
     def document_ids(self) -> dict[int, str]:
         """The id of every document that has rows."""
         found: dict[int, str] = {}
-        for shard in self._index["shards"]:
-            with self._open(shard["file"]) as file:
-                indices, ids = _array(file, "documents/index"), _array(file, "documents/id")
-                found |= {int(index): id.decode() for index, id in zip(indices, ids, strict=True)}
+        for number in range(len(self.shards)):
+            found |= shards.documents(self._columns.path(number))
         return found
 
+    @overload
     def batches(
-        self, site: str, *, split: str = "train", batch: int, seed: int, skip: int = 0
-    ) -> Iterator[Float[Tensor, "batch d"]]:
-        """Endless batches of a split, float32; every epoch in an order of its own, the same for all sites.
+        self,
+        sites: str,
+        *,
+        split: str = ...,
+        batch: int,
+        seed: int,
+        skip: int = ...,
+        pool: int = ...,
+        device: str = ...,
+    ) -> Iterator[Tensor]: ...
+    @overload
+    def batches(
+        self,
+        sites: Sequence[str],
+        *,
+        split: str = ...,
+        batch: int,
+        seed: int,
+        skip: int = ...,
+        pool: int = ...,
+        device: str = ...,
+    ) -> Iterator[dict[str, Tensor]]: ...
+    def batches(
+        self,
+        sites: str | Sequence[str],
+        *,
+        split: str = "train",
+        batch: int,
+        seed: int,
+        skip: int = 0,
+        pool: int = POOL,
+        device: str = "cpu",
+    ) -> Iterator[Any]:
+        """Endless batches of a split, float32, on `device`: [batch d] of one site, or a dictionary of
+        several.
 
-        An epoch drops the few rows that do not fill a batch. `skip` batches are passed over without being
-        read: `batches(skip=n)` goes on exactly where n batches of the same seed ended.
+        Batch n depends on seed, split, batch, pool and n alone: `batches(skip=n)` goes on where n batches
+        ended, without reading them, and all sites give the same rows. Every epoch has an order of its own
+        and drops the few rows that do not fill a batch (see `hsae.activations.pool`). At most twice `pool`
+        rows of each site are in memory: those that batches are cut from, and those that a thread reads
+        meanwhile.
         """
-        self._check(site)
-        each = self.count(split) // batch
-        if each == 0:
+        chosen = [sites] if isinstance(sites, str) else list(sites)
+        for site in chosen:
+            self._check(site)
+        order = Order(rows=self.count(split), batch=batch, pool=pool, split=split, seed=seed)
+        if order.each == 0:
             raise UserError(
                 f"the store has {self.count(split)} rows of the split {split}, "
                 f"fewer than one batch of {batch}.\n"
                 "Extract more (corpus.tokens=...), or take a smaller train.batch."
             )
-        return self._endless(site, split, batch, seed, skip, each)
+        found = self._mixed(chosen, order, skip, torch.device(device))
+        return (batch[sites] for batch in found) if isinstance(sites, str) else found
 
-    def _endless(
-        self, site: str, split: str, batch: int, seed: int, skip: int, each: int
-    ) -> Iterator[Float[Tensor, "batch d"]]:
-        rows = self._column(f"sites/{site}", split)
-        epoch, first = divmod(skip, each)
-        while True:
-            order = torch.randperm(
-                len(rows), generator=stream(seed, f"batch order of {split}, epoch {epoch}")
-            )
-            for number in range(first, each):
-                yield rows[order[number * batch : (number + 1) * batch]].float()
-            epoch, first = epoch + 1, 0
+    def damage(self, number: int) -> Damage | None:
+        """What is wrong with a shard, found by reading all of it."""
+        return self._columns.damage(number)
 
-    def _column(self, name: str, split: str) -> Tensor:
-        """One dataset's rows of one split, read once."""
-        key = (name, _known(split))
-        if key not in self._loaded:
-            code, parts = SPLITS.index(split), []
-            for shard in self._index["shards"]:
-                with self._open(shard["file"]) as file:
-                    parts.append(_array(file, name)[_array(file, "split") == code])
-            self._loaded[key] = torch.from_numpy(np.concatenate(parts))
-        return self._loaded[key]
+    def verify(self) -> list[Damage]:
+        """Every shard that is not what was written."""
+        return [damage for number in range(len(self.shards)) if (damage := self.damage(number))]
 
-    def _open(self, name: str) -> h5py.File:
-        try:
-            return h5py.File(self.folder / name, "r")
-        except OSError as problem:
+    def repair(self, number: int, shard: Shard) -> None:
+        """Put a shard that was harvested again in the place of a damaged one.
+
+        Raises UserError, and changes nothing, if it is not the same to the byte.
+        """
+        line = self.shards[number]
+        if shards.write(self.folder / line["file"], shard, only=line["checksum"]) != line["checksum"]:
             raise UserError(
-                f"{self.folder / name} cannot be read: {problem}\nExtract again: force=true"
-            ) from None
+                f"{line['file']} was harvested again and has other bytes than it was written with.\n"
+                "Repair it on the hardware, with the hardware.batch_tokens and the package versions that "
+                "made the store, or make all of it again: hsae job=extract force=true"
+            )
+
+    def _mixed(
+        self, sites: Sequence[str], order: Order, skip: int, device: torch.device
+    ) -> Iterator[dict[str, Tensor]]:
+        """Batches cut from one pool while a thread reads the next one into the memory of the one before."""
+        rooms = [self._room(sites, min(order.size, order.rows)) for _ in range(2)]
+        turns, blocks, gpu = order.turns(skip), lru_cache(1)(order.blocks), device.type == "cuda"
+
+        def fill(room: dict[str, Tensor], turn: Turn) -> tuple[dict[str, Tensor], Turn]:
+            rows = order.size_of(turn)
+            runs = order.runs(blocks(turn.epoch), turn)
+            self._columns.read({name: part[:rows] for name, part in room.items()}, order.split, runs)
+            return room, turn
+
+        with ThreadPoolExecutor(1, "pool") as reader:
+            coming = reader.submit(fill, rooms[0], next(turns))
+            while True:
+                room, turn = coming.result()
+                rooms.reverse()  # nothing refers to the other pool any more: what is cut is copied
+                coming = reader.submit(fill, rooms[0], next(turns))
+                for batch in cut(room, order.mixed(turn), order.batch, turn.first, pin=gpu):
+                    there = {name: part.to(device, non_blocking=gpu) for name, part in batch.items()}
+                    yield {site: _decoded(there, site) for site in sites}
+
+    def _room(self, sites: Sequence[str], rows: int) -> dict[str, Tensor]:
+        """Room for rows of the sites as they are on the disk, by the names of their datasets."""
+        dtype = self._index["dtype"]
+        room = {
+            f"sites/{site}": torch.empty(rows, self.d(site), dtype=getattr(torch, dtype)) for site in sites
+        }
+        scales = {f"scales/{site}": torch.empty(rows) for site in sites} if dtype == "int8" else {}
+        return room | scales
+
+    def _column(self, name: str, split: str) -> Int32[Tensor, " row"]:
+        out = torch.empty(self.count(split), dtype=torch.int32)
+        self._columns.read({name: out}, split, [(0, len(out))])
+        return out
 
     def _check(self, site: str) -> None:
         if site not in self.sites:
@@ -237,11 +230,11 @@ def load(folder: Path) -> Store:
     return Store(folder)
 
 
+def _decoded(room: Mapping[str, Tensor], site: str) -> Float32[Tensor, "row d"]:
+    return decode(Rows(room[f"sites/{site}"], room.get(f"scales/{site}")))
+
+
 def _known(split: str) -> str:
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r}; there are {', '.join(SPLITS)}.")
     return split
-
-
-def _array(file: h5py.File, name: str) -> np.ndarray:
-    return file[name][()]  # type: ignore[index]  h5py knows groups and datasets apart only when it runs

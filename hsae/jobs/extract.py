@@ -1,34 +1,34 @@
 """Runs the LM over a corpus once and keeps the activations at all chosen sites.
 
 hsae job=extract model=gpt2 layers=quartiles corpus=wikipedia corpus.tokens=1000000
+hsae job=extract hardware.processes=4
 """
 
+import json
 import time
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
-
-from pydantic import Field
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Literal
 
 from hsae import build
 from hsae.artifact import Need
-from hsae.build.contents import contents
 from hsae.config import Config, Part
 from hsae.execute import Job
 from hsae.lm import files
 
 WRITES = "store"
-FORMAT = 1
+FORMAT = 2
 
-BESIDE = 13
-"""Bytes of a row beside its activations: token, document, position, split."""
+BESIDE = 12
+"""Bytes of a row beside its activations: token, document, position."""
+SKIPPED = "skipped.jsonl"
+"""A line for every document that gave no rows: its id, and why."""
 
 
 class Settings(Part):
-    """How the corpus is read."""
+    """All choices stand in other groups: model, layers, corpus, capture."""
 
     name: Literal["extract"]
-    context: Annotated[int, Field(ge=2)]
-    """Tokens that the model sees at once, its prefix token included; a longer document is read in pieces."""
 
 
 def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the corpus and the model come from outside
@@ -36,76 +36,50 @@ def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the corpus and th
 
 
 def choices(config: Config) -> dict[str, object]:
-    return {
-        "model": files.fingerprint(config.model.path, config.model.revision),
-        "sites": files.site_choice(config.model, config.layers),
-        "corpus": contents("corpus", config.corpus),
-        "context": config.job.context,
-        "dtype": "float16",
-    }
+    return files.reading_choices(config)
 
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.layers)
-    return f"{files.short_name(config.model.path)}-{place}-{config.corpus.name}-{_rows(config) or 'all'}"
+    return f"{files.short_name(config.model.path)}-{place}-{config.corpus.name}-{config.corpus.tokens}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:
-    facts, rows = config.model.facts(), _rows(config)
-    if facts is None or rows is None:
-        return {"rows": rows if rows is not None else "the whole corpus"}
+    facts, rows = config.model.facts(), config.corpus.tokens
+    if facts is None:
+        return {"rows": rows}
+    per_unit = 1 if config.capture.dtype == "int8" else 2
     widths = facts.d * len(config.layers.resolve(facts.layers))
-    return {"rows": rows, "bytes": rows * (2 * widths + BESIDE)}
+    return {"rows": rows, "bytes": rows * (per_unit * widths + BESIDE)}
 
 
 def run(job: Job) -> dict[str, int | float | str]:
-    from hsae.activations.harvest import harvest
-    from hsae.activations.store import Store, StoreWriter
-    from hsae.lm import load
+    from hsae.activations.store import Store
+    from hsae.activations.writer import StoreWriter
+    from hsae.launch import launch
 
-    config = job.config
-    corpus, settings = build.plugin("corpus", config.corpus)
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
-    # seed 0 whatever config.seed: runs with different seeds train on the same activations
-    documents = corpus.documents(settings, seed=0)
-    writer = StoreWriter(job.out)
-    before, start = writer.rows, time.monotonic()
-    steps = harvest(
-        lm,
-        documents,
-        writer,
-        sites=config.layers.resolve(lm.layers),
-        tokens=_rows(config),
-        context=config.job.context,
-        batch_tokens=config.hardware.batch_tokens,
-    )
-    for _ in job.progress(
-        _thousands(steps), total=(_rows(config) or 0) // 1000 or None, desc="thousand rows"
-    ):
+    rows = lambda: sum(line["rows"] for line in StoreWriter(job.out).finished.values())
+    before, start = rows(), time.monotonic()
+    steps = launch(job, rows) if job.config.hardware.processes > 1 else _harvest(job, 0, 1)
+    wanted = job.config.corpus.tokens
+    for _ in job.progress(_thousands(steps), total=wanted // 1000, desc="thousand rows"):
         pass
     store, seconds = Store(job.out), time.monotonic() - start
-    # what the corpus itself could not read, where it is of files that may be broken
-    unread = [tuple(said.split(": ", 1)) for said in getattr(documents, "skipped", ())]
-    if skipped := [*unread, *store.skipped]:
-        job.say(f"{len(skipped)} documents were skipped, such as {': '.join(skipped[0])}")
+    skipped = [json.loads(line) for line in (job.out / SKIPPED).read_text().splitlines()]
+    if skipped:
+        job.say(f"{len(skipped)} documents were skipped, such as {': '.join(skipped[0])}; see {SKIPPED}")
         job.log.table("skipped documents", ["document", "why"], skipped)
-    if store.count() < (_rows(config) or 0):
-        job.say(f"the corpus ended after {store.count():,} of {_rows(config):,} rows")
+    if store.dropped:
+        job.say(f"{store.dropped:,} rows were dropped as outliers")
+    if store.count() + store.dropped < wanted:
+        job.say(f"the corpus ended after {store.count() + store.dropped:,} of {wanted:,} rows")
     return {
         "rows": store.count(),
         "documents": len(store.document_ids()),
         "skipped": len(skipped),
+        "outliers": store.dropped,
         "tokens_per_second": round((store.count() - before) / seconds, 1),
     }
-
-
-def _rows(config: Config) -> int | None:
-    return config.corpus.tokens
 
 
 def _thousands(steps: Iterable[int]) -> Iterator[None]:
@@ -116,3 +90,61 @@ def _thousands(steps: Iterable[int]) -> Iterator[None]:
         for _ in range(said, rows // 1000):
             yield
         said = max(said, rows // 1000)
+
+
+def work(job: Job, process: int, processes: int, alive: Callable[[], bool]) -> None:
+    """The share of one of several processes. Raises SystemExit where nobody waits for it any more."""
+    for _ in _harvest(job, process, processes):
+        if not alive():
+            raise SystemExit("the job that this process worked for is gone")
+
+
+def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
+    """Writes this process's shards, and the first of them the index when all have written theirs."""
+    from hsae.activations.harvest import Reading, harvest, outlier_limits
+    from hsae.activations.store import Store
+    from hsae.activations.writer import StoreWriter
+    from hsae.journal import whole
+    from hsae.lm import load
+
+    config = job.config
+    lm = load(
+        config.model.path,
+        revision=config.model.revision,
+        device=config.hardware.device,
+        dtype=config.hardware.dtype,
+    )
+    corpus, settings = build.plugin("corpus", config.corpus)
+    # seed 0 whatever config.seed: runs with different seeds train on the same activations
+    documents = partial(corpus.documents, settings, seed=0)
+    main = documents()
+    reading = Reading.of(config, lm.layers)
+    writer = StoreWriter(job.out, process=process)
+    limits = outlier_limits(lm, documents, reading)  # the same in every process: it reads the same rows
+    behind = yield from harvest(
+        lm, lambda: main, writer, reading, limits=limits, process=process, processes=processes
+    )
+    if processes > 1:
+        _wait_for_all()
+    if process == 0:
+        writer = StoreWriter(job.out)
+        writer.finish(
+            model=lm.fingerprint,
+            widths=lm.widths(reading.sites),
+            context=reading.context,
+            packing=reading.packing,
+            dtype=reading.dtype,
+            limits=limits,
+            skipped=behind,
+        )
+        # what the corpus itself could not read, where it is of files that may be broken
+        unread = [said.split(": ", 1) for said in getattr(main, "skipped", ())]
+        with whole(job.out / SKIPPED) as draft:
+            draft.write_text("".join(json.dumps(said) + "\n" for said in [*unread, *Store(job.out).skipped]))
+
+
+def _wait_for_all() -> None:
+    """Until every process has written its shards."""
+    from torch import distributed
+
+    distributed.barrier()

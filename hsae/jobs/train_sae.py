@@ -1,9 +1,11 @@
-"""Trains a sparse autoencoder on the activations of a store, blank or taught.
+"""Trains a sparse autoencoder on the activations of a store, or straight from the LM, blank or taught.
 
 hsae job=train_sae sae=topk seed=3
+hsae job=train_sae train.source=stream
 hsae job=train_sae sae=topk,hierarchical teacher=none,encyclopedia -m
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from hsae import build
@@ -16,7 +18,7 @@ from hsae.lm import files
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hsae.activations.store import Store
+    from hsae.activations import Store, Stream
     from hsae.fit import Held, Step, Training
     from hsae.sae import SAE, Teacher
 
@@ -38,11 +40,13 @@ def needs(config: Config) -> dict[str, Need]:
     """The activations, and the teacher if there is one."""
     _one_site(config)
     taught = {"teacher": Need("teach")} if config.teacher.name != "none" else {}
-    return {"store": Need("extract")} | taught
+    stored = {"store": Need("extract")} if config.train.source == "store" else {}
+    return stored | taught
 
 
 def choices(config: Config) -> dict[str, object]:
-    return {
+    streamed = {"reading": files.reading_choices(config)} if config.train.source == "stream" else {}
+    return streamed | {
         "sae": config.sae.model_dump(),
         "train": config.train.model_dump(exclude={"name", "save_every"}),
         "site": files.site_choice(config.model, config.layers),
@@ -66,20 +70,20 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
-    from hsae.activations.store import Store
     from hsae.hardware import device
     from hsae.sae import files as saes
 
     if (job.out / saes.CARD).is_file():
         return saes.card(job.out)["headline"]  # killed between its last file and its name
     config = job.config
-    store = Store(job.inputs["store"].folder)
-    site = _site(store)
-    training = _training(job, store, site, device(config.hardware.device))
-    _fit(job, training, store, site)
+    source = _stream(job) if config.train.source == "stream" else _store(job)
+    site = _site(source)
+    held = _held_rows(source, site)
+    training, batches = _training(job, source, site, device(config.hardware.device))
+    _fit(job, training, batches, held)
     sae = training.sae.eval()
     sae.fold(training.scale)
-    headline = _headline(sae, _judge(sae, store, site, scale=1.0))
+    headline = _headline(sae, _judge(sae, held, scale=1.0))
     _, settings = build.plugin("sae", config.sae)
     facts = {"site": site, "tokens": training.tokens, "trained_with_scale": training.scale}
     saes.save(sae, settings, job.out, **facts, headline=headline)
@@ -94,11 +98,36 @@ def _one_site(config: Config) -> None:
         raise _several(sites)
 
 
-def _site(store: "Store") -> str:
-    """The store's one site. Raises ConfigError for several: each is an SAE of its own."""
-    if len(store.sites) != 1:
-        raise _several(store.sites)
-    return store.sites[0]
+def _store(job: Job) -> "Store":
+    from hsae.activations import Store
+
+    return Store(job.inputs["store"].folder)
+
+
+def _stream(job: Job) -> "Stream":
+    from functools import partial
+
+    from hsae.activations import Reading, Stream, outlier_limits
+    from hsae.lm import load
+
+    config = job.config
+    lm = load(
+        config.model.path,
+        revision=config.model.revision,
+        device=config.hardware.device,
+        dtype=config.hardware.dtype,
+    )
+    corpus, settings = build.plugin("corpus", config.corpus)
+    documents = partial(corpus.documents, settings, seed=0)  # as job=extract reads it, whatever the seed
+    reading = Reading.of(config, lm.layers)
+    return Stream(lm, documents, reading, limits=outlier_limits(lm, documents, reading))
+
+
+def _site(source: "Store | Stream") -> str:
+    """The one site. Raises ConfigError for several: each is an SAE of its own."""
+    if len(source.sites) != 1:
+        raise _several(source.sites)
+    return source.sites[0]
 
 
 def _several(sites: list[str]) -> ConfigError:
@@ -108,24 +137,17 @@ def _several(sites: list[str]) -> ConfigError:
     )
 
 
-def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
-    """The SAE and its optimiser, as new or as the last checkpoint left them."""
-    from hsae.fit import Recipe, Training, default_dead_after, default_lr, geometric_median, norm_scale
+def _training(
+    job: Job, source: "Store | Stream", site: str, device: str
+) -> "tuple[Training, Iterator[Tensor]]":
+    """The SAE and its optimiser, as new or as the last checkpoint left them, and the batches that follow."""
+    from hsae.fit import Recipe, Training, default_dead_after, default_lr, norm_scale, saved_scale
 
     config, train = job.config, job.config.train
-    sample = _sample(store, site, batch=train.batch, seed=config.seed)
-    scale = norm_scale(sample)
-    variant, settings = build.plugin("sae", config.sae)
-    teacher = _teacher(job, site)
-    sae: SAE = variant.build(
-        settings,
-        d=store.d(site),
-        teacher=None if teacher is None else teacher.scaled(scale),
-        seed=config.seed,
-    )
-    sae.centre(geometric_median(sample * scale))
-    sae.quieten(sample * scale)
-    _tell_placement(job, sae)
+    checkpoint = job.out / CHECKPOINT
+    sample, batches = _first(_batches(job, source, site, skip=0)) if not checkpoint.is_file() else (None, None)
+    scale = saved_scale(checkpoint) if sample is None else norm_scale(sample)
+    sae = _sae(job, source, site, scale=scale, sample=sample)
     recipe = Recipe(
         steps=train.tokens // train.batch,
         lr=config.sae.lr or default_lr(sae.latents),
@@ -135,21 +157,49 @@ def _training(job: Job, store: "Store", site: str, device: str) -> "Training":
         dead_after=config.sae.dead_after or default_dead_after(train.tokens),
     )
     training = Training(sae.to(device), recipe, scale=scale)
-    if (checkpoint := job.out / CHECKPOINT).is_file():
+    if batches is None:
         training.load(checkpoint)
+        batches = _batches(job, source, site, skip=training.step)
         job.say(f"going on from step {training.step} of {recipe.steps}")
     job.log.rewind(training.tokens)
-    return training
+    return training, batches
 
 
-def _sample(store: "Store", site: str, *, batch: int, seed: int) -> "Tensor":
-    """The rows that training sees first, from all over the corpus: its first documents may be of one kind."""
-    from itertools import islice
+def _batches(job: Job, source: "Store | Stream", site: str, *, skip: int) -> "Iterator[Tensor]":
+    train, seed = job.config.train, job.config.seed
+    return source.batches(site, split="train", batch=train.batch, seed=seed, skip=skip, pool=train.pool)
+
+
+def _first(batches: "Iterator[Tensor]") -> "tuple[Tensor, Iterator[Tensor]]":
+    """The rows that training sees first, and the batches with those still in front."""
+    from itertools import chain, islice
 
     import torch
 
-    batches = store.batches(site, split="train", batch=batch, seed=seed)
-    return torch.cat(list(islice(batches, max(1, SAMPLE // batch))))
+    first = next(batches)
+    taken = [first, *islice(batches, max(1, SAMPLE // len(first)) - 1)]
+    return torch.cat(taken).cpu(), chain(taken, batches)
+
+
+def _sae(
+    job: Job, source: "Store | Stream", site: str, *, scale: float, sample: "Tensor | None"
+) -> "SAE":
+    """The SAE before its first step; without a sample, as a checkpoint is about to fill it."""
+    from hsae.fit import geometric_median
+
+    variant, settings = build.plugin("sae", job.config.sae)
+    teacher = _teacher(job, site)
+    sae: SAE = variant.build(
+        settings,
+        d=source.d(site),
+        teacher=None if teacher is None else teacher.scaled(scale),
+        seed=job.config.seed,
+    )
+    if sample is not None:
+        sae.centre(geometric_median(sample * scale))
+        sae.quieten(sample * scale)
+    _tell_placement(job, sae)
+    return sae
 
 
 def _teacher(job: Job, site: str) -> "Teacher | None":
@@ -180,15 +230,14 @@ def _tell_placement(job: Job, sae: "SAE") -> None:
         job.say(f"{len(placement.names)} of {sae.latents} latents are taught{why}")
 
 
-def _fit(job: Job, training: "Training", store: "Store", site: str) -> None:
+def _fit(job: Job, training: "Training", batches: "Iterator[Tensor]", held: "Tensor") -> None:
     """Drives the training: logs, judges on held-out rows, saves."""
     train = job.config.train
-    batches = store.batches(site, split="train", batch=train.batch, seed=job.config.seed, skip=training.step)
     steps = job.progress(training.steps(batches), total=training.recipe.steps - training.step, desc="train")
     for step in steps:
         last = step.n == training.recipe.steps
         if last or _crossed(step, train.log_every, train.batch):
-            _log(job, training, step, _judge(training.sae, store, site, scale=training.scale))
+            _log(job, training, step, _judge(training.sae, held, scale=training.scale))
         if not last and _crossed(step, train.save_every, train.batch):
             training.save(job.out / CHECKPOINT)
 
@@ -198,13 +247,20 @@ def _crossed(step: "Step", every: int, batch: int) -> bool:
     return step.tokens // every > (step.tokens - batch) // every
 
 
-def _judge(sae: "SAE", store: "Store", site: str, *, scale: float) -> "Held":
+def _held_rows(source: "Store | Stream", site: str) -> "Tensor":
+    """Rows that the SAE is judged on and never learns from."""
+    rows = source.rows(site, "valid", 0, HELD_OUT)
+    if not len(rows):
+        raise UserError(
+            "the corpus has no held-out row of the split valid.\nRead more of it: corpus.tokens=..."
+        )
+    return rows
+
+
+def _judge(sae: "SAE", held: "Tensor", *, scale: float) -> "Held":
     from hsae.fit import held_out
 
-    rows: Tensor = store.rows(site, "valid", 0, HELD_OUT)
-    if not len(rows):
-        raise UserError("the store has no held-out row of the split valid.\nExtract more: corpus.tokens=...")
-    return held_out(sae, rows.split(2_048), scale=scale)
+    return held_out(sae, held.split(2_048), scale=scale)
 
 
 def _log(job: Job, training: "Training", step: "Step", held: "Held") -> None:

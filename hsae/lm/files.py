@@ -4,7 +4,8 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from hsae.config import TINY, Layers, Model
+from hsae.build.contents import contents
+from hsae.config import TINY, Config, Layers, Model
 from hsae.errors import UserError
 
 _MODEL_FILES = (
@@ -91,4 +92,15 @@ def site_choice(model: Model, layers: Layers) -> list[str] | dict[str, object]:
 def site_label(model: Model, layers: Layers) -> str:
     """The sites in a word: the name of the only one, else of the choice."""
     sites = site_choice(model, layers)
-    return sites[0] if isinstance(sites, list) and len(sites) == 1 else layers.name
+    # a colon is in no folder's name on some systems
+    return sites[0].replace(":", "-") if isinstance(sites, list) and len(sites) == 1 else layers.name
+
+
+def reading_choices(config: Config) -> dict[str, object]:
+    """All that decides which rows a corpus gives and what is in them, whether they are stored or streamed."""
+    return {
+        "model": fingerprint(config.model.path, config.model.revision),
+        "sites": site_choice(config.model, config.layers),
+        "corpus": contents("corpus", config.corpus),
+        "capture": config.capture.model_dump(exclude={"name"}),
+    }

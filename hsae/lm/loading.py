@@ -1,4 +1,4 @@
-"""A language model from the package, a directory or the Hugging Face hub, all through one real loader."""
+"""A model from the package, a directory or the Hugging Face hub, all through one real loader."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,23 @@ from typing import Any
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+)
+from transformers.models.auto import modeling_auto as known
 from transformers.utils import logging
 
 from hsae.errors import UserError
 from hsae.hardware import device as device_of
 from hsae.lm import files
+from hsae.lm.memory import hold_memory
 from hsae.lm.model import LM
+from hsae.lm.network import Network
 
 
 def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32") -> LM:
@@ -25,32 +35,62 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
     one that is not on this machine while the hub cannot be reached, weights that do not fill the model, an
     unknown architecture, a device that is not there.
     """
-    path, device = str(path), device_of(device)
+    path = str(path)
+    model, tokenizer = _read(path, revision, device_of(device), dtype, text=True)
+    return LM(model, tokenizer, fingerprint=files.fingerprint(path, revision))
+
+
+def load_network(
+    path: str | Path, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
+) -> Network:
+    """A model that reads no text, such as a ViT, without a tokenizer; as `load` otherwise."""
+    model, _ = _read(str(path), revision, device_of(device), dtype, text=False)
+    return Network(model.requires_grad_(False))
+
+
+def _read(path: str, revision: str | None, device: str, dtype: str, *, text: bool) -> tuple[Any, Any]:
+    """The model on its device, and its tokenizer where it reads text."""
     place = files.folder(path)
-    source = str(place or path)
+    source, at = str(place or path), revision or "main"
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what goes wrong is told below, once and with its cure
     hub_logging.set_verbosity_error()
+    if device == "cpu":
+        hold_memory()
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision or "main")
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision or "main")
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source,
-            config=config,
-            revision=revision or "main",
-            dtype=_dtype(dtype, device),
-            output_loading_info=True,
+        config = AutoConfig.from_pretrained(source, revision=at)
+        kind = _kind(config, path) if text else AutoModel
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=at) if text else None
+        loaded: Any = kind.from_pretrained(
+            source, config=config, revision=at, dtype=_dtype(dtype, device), output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as problem:
         raise _explained(path, revision, place, problem) from problem
     model, report = loaded
-    if report["missing_keys"]:
+    # a pooler lies above every site, and many checkpoints leave it out
+    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise UserError(
-            f"the weights in {source} do not fill the model: "
-            f"{sorted(report['missing_keys'])[:3]} are not there.\n"
+            f"the weights in {source} do not fill the model: {missing[:3]} are not there.\n"
             "The model would run on random numbers in their place. Save or download it again, whole."
         )
-    return LM(model.to(device), tokenizer, fingerprint=files.fingerprint(path, revision))
+    return model.to(device), tokenizer
+
+
+def _kind(config: Any, path: str) -> Any:
+    """Which of the field's classes reads this model: masked where it was made so, else causal, else an
+    encoder alone. Raises `UserError` for a model that reads no text."""
+    name, made = config.model_type, (config.architectures or [""])[0]
+    causal = made in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    if name in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not causal:
+        return AutoModelForMaskedLM
+    if name in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return AutoModelForCausalLM
+    if name in known.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES:
+        return AutoModelForTextEncoding
+    raise UserError(
+        f"model.path={path} is {made or name}, which is no language model: jobs read text.\n"
+        "In Python: hsae.lm.load_network(path) captures and edits any other network."
+    )
 
 
 def _dtype(asked: str, device: str) -> torch.dtype:

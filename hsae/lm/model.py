@@ -1,29 +1,32 @@
 """A language model as other floors see it: texts in, activations at named sites out, edits undone."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from inspect import signature
 from typing import Any, Literal, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 
+from hsae.config import AFTER_PAD, ModelFacts
 from hsae.errors import UserError
-from hsae.lm.sites import Change, places, unknown_site
+from hsae.lm.network import Network
+from hsae.lm.sites import Change
 from hsae.lm.tokens import Reader, Tokens
-
-
-class _Enough(Exception):
-    """Raised inside the forward pass when every site was seen: what lies above them need not run."""
 
 
 @final
 class LM:
-    """A causal language model of `layers` blocks and width `d`, in evaluation mode, with its tokenizer.
+    """A language model of `layers` blocks and width `d`, in evaluation mode, with its tokenizer.
 
-    `context` is the longest text in tokens, `family` the architecture's `model_type`, `fingerprint` a short
-    name of the weights and files.
+    `context` is the longest text in tokens (`sys.maxsize` where nothing bounds it), `family` the
+    architecture's `model_type`, `fingerprint` a short name of the weights and files. `causal` models predict
+    the next token; others (BERT, a T5 encoder) see the whole text. `network` is the model without its
+    tokenizer.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, fingerprint: str):
@@ -31,18 +34,28 @@ class LM:
         self.tokenizer = tokenizer
         self.reader = Reader(tokenizer)
         self.fingerprint = fingerprint
+        self.network = Network(model)
         config = model.config.get_text_config()
+        facts = ModelFacts.of(config.to_dict())
         self.family: str = config.model_type
         self.d: int = config.hidden_size
         self.layers: int = config.num_hidden_layers
-        self.context: int = config.max_position_embeddings
+        self.context: int = (facts and facts.context) or sys.maxsize
         self.vocabulary: int = config.vocab_size
-        self._places = places(model.base_model, config)
+        self.causal = type(model).__name__ in set(CAUSAL.values())
+        self._takes = set(signature(self.network.base.forward).parameters)
+        self._first_position = 1 + config.pad_token_id if self.family in AFTER_PAD else 0
+        self._widths: dict[str, int] = {}
 
     @property
     def device(self) -> torch.device:
         """Where the weights lie; what is captured lies there too."""
         return self.model.device
+
+    @property
+    def room(self) -> int:
+        """Tokens of its own that a text may have: the context without what the reader puts around it."""
+        return self.context - len(self.reader.prefix) - len(self.reader.suffix)
 
     @property
     def embedding(self) -> Float[Tensor, "vocabulary d"]:
@@ -51,29 +64,47 @@ class LM:
 
     @property
     def unembedding(self) -> Float[Tensor, "vocabulary d"]:
-        """What each token's logit reads from the stream after the final norm."""
-        return self.model.get_output_embeddings().weight
+        """What each token's logit reads from the stream after the final norm. Raises `UserError` without a
+        head."""
+        return self._head().weight
+
+    def _head(self) -> Any:
+        if (head := self.model.get_output_embeddings()) is None:
+            raise UserError(
+                f"{type(self.model).__name__} has no head over the vocabulary, so it gives no logits.\n"
+                "Take a causal or masked language model for this."
+            )
+        return head
 
     def site_names(self) -> list[str]:
-        """Every site of the model, in the order of the forward pass."""
-        return list(self._places)
+        """Every site of the model that has a role, in the order of the forward pass."""
+        return self.network.site_names()
 
     def check_sites(self, sites: Sequence[str]) -> None:
         """Raise `UserError` for the first site that the model does not have."""
-        for site in sites:
-            if site not in self._places:
-                raise unknown_site(site, self.site_names())
+        self.network.check_sites(sites)
+
+    def widths(self, sites: Sequence[str]) -> dict[str, int]:
+        """Units of each site, seen in a pass over one token; most are `d`, `mlp_act` and `logits` are wider.
+
+        Raises `UserError` for an unknown site, or one without a row for every token.
+        """
+        if unknown := [site for site in sites if site not in self._widths]:
+            ids, mask = self.reader.pad([[int(self.embedding.shape[0]) - 1]])
+            found = self.capture(ids, mask, unknown, mask)
+            self._widths |= {site: rows.shape[-1] for site, rows in found.items()}
+        return {site: self._widths[site] for site in sites}
 
     def tokenize(
         self, texts: Sequence[str], *, max_length: int | None = None, side: Literal["left", "right"] = "right"
     ) -> Tokens:
-        """Texts as one padded batch, each behind the model's prefix token.
+        """Texts as one padded batch, each inside the model's prefix and suffix tokens.
 
-        `max_length` cuts each text's end to so many tokens, the prefix included. Without it a text longer
-        than the model's context is a `UserError`: nothing is cut in silence.
+        `max_length` cuts each text's end to so many tokens, those around it included. Without it a text
+        longer than the model's context is a `UserError`: nothing is cut in silence.
         """
         pieces = self.reader.pieces(texts)
-        room = (self.context if max_length is None else max_length) - len(self.reader.prefix)
+        room = self.room if max_length is None else max_length - (self.context - self.room)
         for text, piece in zip(texts, pieces, strict=True):
             if max_length is None and len(piece.ids) > room:
                 raise UserError(
@@ -84,72 +115,62 @@ class LM:
             pieces = [piece._replace(ids=piece.ids[:room], offsets=piece.offsets[:room]) for piece in pieces]
         return Tokens(*(tensor.to(self.device) for tensor in self.reader.tokens(pieces, side=side)))
 
-    @torch.no_grad()
     def capture(
-        self, ids: Int[Tensor, "batch token"], mask: Tensor, sites: Sequence[str]
-    ) -> dict[str, Float[Tensor, "batch token d"]]:
-        """Activations at the sites from one pass of the base model: no head, no cache, nothing above the last
-        site.
+        self,
+        ids: Int[Tensor, "batch token"],
+        mask: Tensor,
+        sites: Sequence[str],
+        keep: Bool[Tensor, "batch token"] | None = None,
+    ) -> dict[str, Float[Tensor, "..."]]:
+        """Copies of the activations at the sites from one pass, which ends at the highest of them: no head
+        unless `logits` is asked for, no cache.
 
-        Rows of padding hold arbitrary numbers. The dtype is the model's. Raises `UserError` for an unknown
+        Without `keep`, [batch token width], and rows of padding hold arbitrary numbers. With `keep`, only its
+        rows, [row width], in row-major order. The dtype is the model's. Raises `UserError` for an unknown
         site.
         """
-        self.check_sites(sites)
-        seen: dict[str, Tensor] = {}
+        return self.network.capture(sites, keep=keep, **self._inputs(ids, mask))
 
-        def see(site: str, tensor: Tensor) -> None:
-            seen[site] = tensor.reshape(*ids.shape, -1)  # OPT's MLP runs on flattened rows
-            if len(seen) == len(set(sites)):
-                raise _Enough
-
-        with ExitStack() as hooks:
-            for site in sites:
-                handle = self._places[site].watch(lambda tensor, site=site: see(site, tensor))
-                hooks.callback(handle.remove)
-            with suppress(_Enough):
-                self._forward(self.model.base_model, ids, mask)
-        return {site: seen[site] for site in sites}
+    def captured(
+        self, sites: Sequence[str], keep: Bool[Tensor, "batch token"] | None = None
+    ) -> AbstractContextManager[dict[str, Tensor]]:
+        """Inside the `with`, every pass of `model` or its base fills a dictionary with the activations."""
+        return self.network.captured(sites, keep)
 
     def capture_texts(
         self, texts: Sequence[str], sites: Sequence[str]
-    ) -> tuple[Tokens, dict[str, Float[Tensor, "batch token d"]]]:
+    ) -> tuple[Tokens, dict[str, Float[Tensor, "batch token width"]]]:
         """Tokens of the texts, and their activations at the sites."""
         tokens = self.tokenize(texts)
         return tokens, self.capture(tokens.ids, tokens.mask, sites)
 
-    @contextmanager
-    def edited(self, site: str, change: Change) -> Iterator[None]:
-        """Inside the `with`, the model computes with `change(activation)` [batch token d] in the site's
-        place.
-
-        Edits nest; on leaving, the logits are what they were, bit for bit. Raises `UserError` for
-        `resid_mid`, which modules read but none returns: adding to `attn_out` of the same layer does the
-        same.
-        """
-        self.check_sites([site])
-        if site.startswith("resid_mid"):
-            raise UserError(
-                f"{site} can be captured but not edited: no module returns it.\n"
-                f"Edit {site.replace('resid_mid', 'attn_out')}, which is added to the stream right there."
-            )
-        handle = self._places[site].replace(change)
-        try:
-            yield
-        finally:
-            handle.remove()
+    def edited(self, site: str, change: Change) -> AbstractContextManager[None]:
+        """Inside the `with`, the model computes with `change(activation)` [batch token width] in the site's
+        place; see `Network.edited`."""
+        return self.network.edited(site, change)
 
     @torch.no_grad()
     def logits(
         self, ids: Int[Tensor, "batch token"], mask: Tensor
     ) -> Float[Tensor, "batch token vocabulary"]:
-        """Scores of the next token at every position."""
-        return self._forward(self.model, ids, mask).logits
+        """Scores of the next token at every position, of the token itself where the model is not causal.
+
+        Raises `UserError` for a model without a head.
+        """
+        self._head()
+        return self.model(**self._inputs(ids, mask)).logits
 
     def loss(self, ids: Int[Tensor, "batch token"], mask: Tensor) -> Float[Tensor, "batch next"]:
         """-log p(token t+1 | tokens up to t) in nats, [batch, token-1], float32; NaN where either is padding.
 
         NaN and not 0, so that a mean over padding cannot look like a low loss: select with `mask[:, 1:]`.
+        Raises `UserError` for a model that is not causal.
         """
+        if not self.causal:
+            raise UserError(
+                f"{type(self.model).__name__} does not predict the next token: it sees the whole text.\n"
+                "Take a causal language model for this."
+            )
         scores = self.logits(ids, mask)[:, :-1].float()
         nll = functional.cross_entropy(
             scores.flatten(0, 1), ids.to(self.device)[:, 1:].flatten(), reduction="none"
@@ -157,10 +178,15 @@ class LM:
         mask = mask.to(self.device)
         return nll.view(len(ids), -1).masked_fill(~(mask[:, 1:] & mask[:, :-1]), float("nan"))
 
-    def _forward(self, model: Any, ids: Tensor, mask: Tensor) -> Any:
-        ids, mask = ids.to(self.device), mask.to(self.device)
-        if mask[:, 0].all():
-            return model(input_ids=ids, attention_mask=mask, use_cache=False)
-        # with padding on the left, each row counts its positions from its own first token
-        positions = (mask.long().cumsum(1) - 1).clamp(min=0)
-        return model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
+    def _inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Any]:
+        """What the model's forward pass is called with."""
+        from_the_left = bool(mask[:, 0].all())
+        named: dict[str, Any] = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
+        if "use_cache" in self._takes:
+            named["use_cache"] = False
+        if "position_ids" in self._takes and (self._first_position or not from_the_left):
+            # with padding on the left, each row counts its positions from its own first token; where the
+            # model would count from the ids it takes a padding token that the text spells for padding
+            counted = (named["attention_mask"].long().cumsum(1) - 1).clamp(min=0)
+            named["position_ids"] = counted + self._first_position
+        return named

@@ -1,18 +1,29 @@
-"""Sites: named places in a language model, resolved to modules by one table with a row per family.
+"""Sites: named places in a network, resolved to modules by the rows of `hsae.lm.families`.
 
-    embed            the token embedding, before anything is added to it
+    embed            the token embedding, before anything is added to it (of a ViT: what block 0 reads)
     resid_pre.L      the residual stream as block L reads it
-    attn_out.L       what the attention of block L adds to the stream
+    attn_out.L       what the self-attention of block L adds to the stream
     resid_mid.L      the stream between the two (families whose MLP reads it there)
+    mlp_in.L         what the MLP of block L reads, behind its norm
+    mlp_act.L        the activation inside it, behind non-linearity and gate, as its last matrix reads it
     mlp_out.L        what the MLP of block L adds to the stream
     resid_post.L     the stream as block L leaves it
-    final_norm       the stream after the last norm, as the unembedding reads it
+    final_norm       the stream behind the last norm, as the unembedding reads it
+    logits           the scores of the vocabulary, soft-capped where the model does so
+    out:PATH         what any module returns, by its path in the model's `named_modules()`
+    in:PATH          what it reads
 
-so resid_mid.L = resid_pre.L + attn_out.L and resid_post.L = resid_pre.L + attn_out.L + mlp_out.L in every
-family.
+so resid_mid.L = resid_pre.L + attn_out.L and resid_post.L = resid_pre.L + attn_out.L + mlp_out.L, save where
+blocks norm the stream itself (BERT, RoBERTa, OPT-350m, torch's stacks with norm_first=False). There, with the
+two norms of block L,
+
+    resid_mid.L  = norm1(resid_pre.L + attn_out.L)      which is mlp_in.L too
+    resid_post.L = norm2(resid_mid.L + mlp_out.L)       and no final_norm follows
+
+In torch's decoder the cross-attention adds to the stream between attn_out and resid_mid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, final
@@ -21,51 +32,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from hsae.errors import UserError
-
-
-class Family(NamedTuple):
-    """Paths of modules: the first three below the base model, the others below a block."""
-
-    blocks: str
-    embed: str
-    final_norm: str
-    attn: str
-    """The module whose output the attention adds to the stream (a norm, in families that norm it first)."""
-    mlp: str
-    mid: str | None
-    """The module that reads the stream between attention and MLP; None where both read the same."""
-
-
-_LLAMA = Family("layers", "embed_tokens", "norm", "self_attn", "mlp", "post_attention_layernorm")
-_GEMMA = _LLAMA._replace(
-    attn="post_attention_layernorm", mlp="post_feedforward_layernorm", mid="pre_feedforward_layernorm"
-)
-
-FAMILIES: dict[str, Family] = {
-    "gpt2": Family("h", "wte", "ln_f", "attn", "mlp", "ln_2"),
-    "gpt_neox": Family(
-        "layers", "embed_in", "final_layer_norm", "attention", "mlp", "post_attention_layernorm"
-    ),
-    "llama": _LLAMA,
-    "mistral": _LLAMA,
-    "qwen2": _LLAMA,
-    "qwen3": _LLAMA,
-    "gemma2": _GEMMA,
-    "gemma3_text": _GEMMA,
-    "phi": Family("layers", "embed_tokens", "final_layernorm", "self_attn", "mlp", None),
-    "phi3": _LLAMA,
-    "olmo": _LLAMA,
-    "olmo2": _GEMMA._replace(mid="mlp"),
-    "opt": Family(
-        "decoder.layers",
-        "decoder.embed_tokens",
-        "decoder.final_layer_norm",
-        "self_attn",
-        "fc2",
-        "final_layer_norm",
-    ),
-}
-"""By the `model_type` of a Hugging Face configuration. A new architecture is one more row."""
+from hsae.lm.families import FAMILIES, Family, family
+from hsae.site_names import MODULE, ROLES
 
 Change = Callable[[Tensor], Tensor]
 
@@ -75,99 +43,173 @@ Change = Callable[[Tensor], Tensor]
 class Place:
     """Where a site is read: at the input or the output of one module."""
 
+    name: str
     module: nn.Module
-    input: bool
+    input: bool = False
+    field: str | None = None
+    """Of an output with names."""
 
     def watch(self, see: Callable[[Tensor], None]) -> RemovableHandle:
         """Call `see` with the tensor at every pass."""
         if self.input:
             return self.module.register_forward_pre_hook(
-                lambda _, args, kwargs: see(_stream(args, kwargs)), with_kwargs=True
+                lambda _, args, kwargs: see(self._read(args, kwargs)), with_kwargs=True
             )
-        return self.module.register_forward_hook(lambda _, __, output: see(_tensor(output)))
+        return self.module.register_forward_hook(lambda _, __, output: see(self._returned(output)))
 
     def replace(self, change: Change) -> RemovableHandle:
         """Put `change(tensor)` in the tensor's place at every pass."""
-        change = _three_axes(change)
         if self.input:
             return self.module.register_forward_pre_hook(
-                lambda _, args, kwargs: _with_stream(args, kwargs, change), with_kwargs=True
+                lambda _, args, kwargs: self._reading(args, kwargs, change), with_kwargs=True
             )
-        return self.module.register_forward_hook(lambda _, __, output: _with_tensor(output, change))
+        return self.module.register_forward_hook(lambda _, __, output: self._returning(output, change))
+
+    def _returned(self, output: Any) -> Tensor:
+        # attention returns (tensor, weights), T5's blocks too, a whole model fields with names
+        if isinstance(output, Mapping):
+            output = output[self.field or next(iter(output))]
+        elif isinstance(output, tuple | list):
+            output = output[0]
+        return self._tensor(output, "returns")
+
+    def _returning(self, output: Any, change: Change) -> Any:
+        changed = change(self._returned(output))
+        if isinstance(output, Mapping):
+            output[self.field or next(iter(output))] = changed
+            return output
+        return type(output)((changed, *output[1:])) if isinstance(output, tuple | list) else changed
+
+    def _read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        return self._tensor(args[0] if args else kwargs.get(_first(kwargs)), "reads")
+
+    def _reading(self, args: tuple[Any, ...], kwargs: dict[str, Any], change: Change) -> tuple[Any, Any]:
+        changed = change(self._read(args, kwargs))
+        return ((changed, *args[1:]), kwargs) if args else (args, kwargs | {_first(kwargs): changed})
+
+    def _tensor(self, found: Any, does: str) -> Tensor:
+        if not isinstance(found, Tensor):
+            raise UserError(
+                f"the site {self.name} is no tensor: {type(self.module).__name__} {does} "
+                f"{type(found).__name__} first.\nName a module inside or around it."
+            )
+        return found
 
 
-def _three_axes(change: Change) -> Change:
-    # OPT's MLP runs on flattened rows [batch*token d]: there, all texts of a batch follow each other as one
-    return lambda tensor: change(tensor) if tensor.dim() == 3 else change(tensor[None])[0]
+def _first(kwargs: Mapping[str, Any]) -> str:
+    """The argument by name that carries the stream."""
+    tensors = (name for name, value in kwargs.items() if isinstance(value, Tensor))
+    return "hidden_states" if "hidden_states" in kwargs else next(tensors, "")
 
 
-def _tensor(output: Any) -> Tensor:
-    # attention returns (tensor, weights); blocks did so too before transformers 5
-    return output[0] if isinstance(output, tuple) else output
+class Layout(NamedTuple):
+    """How a model is built, as far as the table knows."""
+
+    kind: str
+    """The architecture: a `model_type`, or a class of torch."""
+    base: nn.Module
+    """The model without its head."""
+    stack: nn.Module
+    """The module that the row's paths start from."""
+    row: Family | None
 
 
-def _with_tensor(output: Any, change: Change) -> Any:
-    return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
+def layout(model: nn.Module, stack: str | None = None) -> Layout:
+    """Recognises a Hugging Face model by its config, and one of torch's own stacks inside any other network.
 
-
-def _stream(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    return args[0] if args else kwargs["hidden_states"]
-
-
-def _with_stream(args: tuple[Any, ...], kwargs: dict[str, Any], change: Change) -> tuple[Any, Any]:
-    if args:
-        return (change(args[0]), *args[1:]), kwargs
-    return args, kwargs | {"hidden_states": change(kwargs["hidden_states"])}
-
-
-def places(base: nn.Module, config: Any) -> dict[str, Place]:
-    """Every site of a base model (without its head) in the order of the forward pass.
-
-    Raises `UserError` with the tree of modules for a family that has no row in the table.
+    `stack` is the path of the stack in a network that has several.
     """
-    if (family := FAMILIES.get(config.model_type)) is None:
+    base = getattr(model, "base_model", model)
+    inner = model.get_submodule(stack) if stack else getattr(base, "language_model", base)
+    config: Any = getattr(inner, "config", None)
+    if hasattr(config, "model_type"):
+        config = config.get_text_config()
+        return Layout(config.model_type, base, inner, family(config.model_type, config.to_dict()))
+    stacks = [
+        part for part in inner.modules() if isinstance(part, nn.TransformerEncoder | nn.TransformerDecoder)
+    ]
+    if len(stacks) != 1:
+        return Layout(type(model).__name__, base, inner, None)
+    kind = "TransformerEncoder" if isinstance(stacks[0], nn.TransformerEncoder) else "TransformerDecoder"
+    said = {"norm_first": stacks[0].layers[0].norm_first, "norm": stacks[0].norm is not None}
+    return Layout(kind, base, stacks[0], family(kind, said))
+
+
+def places(model: nn.Module, layout: Layout) -> dict[str, Place]:
+    """Every site of a model that has a role, in the order of the forward pass.
+
+    Raises `UserError` with the tree of modules where the row of the family names modules that are not there.
+    """
+    row = layout.row
+    if row is None:
+        return {}
+    found: dict[str, Place] = {}
+    try:
+        _add(found, layout.stack, "embed", row.embed)
+        for layer, block in enumerate(layout.stack.get_submodule(row.blocks).children()):
+            found[f"resid_pre.{layer}"] = Place(f"resid_pre.{layer}", block, input=True)
+            for role in ROLES[1:-1]:
+                _add(found, block, f"{role}.{layer}", getattr(row, role))
+            found[f"resid_post.{layer}"] = Place(f"resid_post.{layer}", block)
+        _add(found, layout.stack, "final_norm", row.final_norm)
+    except AttributeError as missing:
         raise UserError(
-            f"the architecture {config.model_type!r} has no row in the site table "
-            f"(known: {', '.join(sorted(FAMILIES))}).\nAdd one in hsae/lm/sites.py from its modules:\n"
-            + tree(base)
-        )
-    if not getattr(config, "do_layer_norm_before", True):
-        raise UserError(
-            "this OPT norms the stream after each addition (only OPT-350m does): it has no residual stream.\n"
-            "Take another size, such as model.path=facebook/opt-125m"
-        )
-    found = {"embed": Place(base.get_submodule(family.embed), input=False)}
-    blocks = base.get_submodule(family.blocks)
-    mid = family.mid if _mlp_reads_after_attention(config) else None
-    for layer, block in enumerate(blocks.children()):
-        found[f"resid_pre.{layer}"] = Place(block, input=True)
-        found[f"attn_out.{layer}"] = Place(block.get_submodule(family.attn), input=False)
-        if mid is not None:
-            found[f"resid_mid.{layer}"] = Place(block.get_submodule(mid), input=True)
-        found[f"mlp_out.{layer}"] = Place(block.get_submodule(family.mlp), input=False)
-        found[f"resid_post.{layer}"] = Place(block, input=False)
-    found["final_norm"] = Place(base.get_submodule(family.final_norm), input=False)
+            f"the row {layout.kind!r} of the site table does not fit this model: {missing}.\n"
+            f"Mend it in hsae/lm/families.py from the model's modules:\n{tree(model)}"
+        ) from missing
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    if layout.base is not model and head is not None:
+        found["logits"] = Place("logits", model, field="logits")
     return found
 
 
-def _mlp_reads_after_attention(config: Any) -> bool:
-    return not getattr(config, "use_parallel_residual", False)  # Pythia's blocks run the two side by side
+def _add(found: dict[str, Place], below: nn.Module, name: str, where: str | None) -> None:
+    if where is not None:
+        side, _, path = where.partition(":")
+        found[name] = Place(name, below.get_submodule(path), input=side == "in")
 
 
-def unknown_site(site: str, known: list[str]) -> UserError:
-    """The error for a site that a model does not have, naming the nearest that it has."""
+def module_place(model: nn.Module, site: str) -> Place:
+    """A site that is named by its module's path. Raises `UserError` where the model has no such module."""
+    match = MODULE.fullmatch(site)
+    assert match is not None, site
+    modules = dict(model.named_modules())
+    if (module := modules.get(match[2])) is None:
+        near = get_close_matches(match[2], list(modules), n=3, cutoff=0.6)
+        raise UserError(
+            f"the model has no module {match[2]!r}, which the site {site} asks for"
+            + (f"; near it are {', '.join(near)}" if near else "")
+            + f".\nIts modules, of numbered siblings only the first:\n{tree(model)}"
+        )
+    return Place(site, module, input=match[1] == "in")
+
+
+def unknown_site(site: str, known: list[str], model: nn.Module, kind: str) -> UserError:
+    """The error for a site that a model does not have: the nearest that it has, or how to name one by its
+    module."""
+    if not known:
+        block = next(
+            (f"{name}.0" for name, part in model.named_modules() if isinstance(part, nn.ModuleList)), "0"
+        )
+        return UserError(
+            f"{site!r} is a site by its role, and the architecture {kind!r} has no row in the site table "
+            f"(known: {', '.join(sorted(FAMILIES))}).\n"
+            f"Name sites by their modules: layers.sites=[out:{block}] is what {block} returns, [in:{block}] "
+            "what it reads. Or add a row to hsae/lm/families.py.\n"
+            f"The modules, of numbered siblings only the first:\n{tree(model)}"
+        )
     near = get_close_matches(site, known, n=3, cutoff=0.6)
-    roles = sorted({name.rpartition(".")[0] or name for name in known})
+    roles = list(dict.fromkeys(name.partition(".")[0] for name in known))
     layers = sum(name.startswith("resid_post.") for name in known)
     return UserError(
         f"the model has no site {site!r}"
         + (f"; near it are {', '.join(near)}" if near else "")
         + f".\nIt has {', '.join(roles)}, with layers .0 to .{layers - 1}: "
-        f"layers.sites=[resid_post.{layers - 1}]"
+        f"layers.sites=[resid_post.{layers - 1}], and any module by its path: out:PATH"
     )
 
 
-def tree(module: nn.Module, *, depth: int = 3) -> str:
+def tree(module: nn.Module, *, depth: int = 5) -> str:
     """The modules of a model down to `depth`, of numbered siblings only the first."""
     lines = []
     for name, child in module.named_modules():

@@ -25,7 +25,7 @@ class Tokens(NamedTuple):
     mask: Bool[Tensor, "batch token"]
     """False at padding."""
     special: Bool[Tensor, "batch token"]
-    """True at padding, at the prefix that every text starts with, at a separator: no part of any concept."""
+    """True at padding, at the prefix and suffix around every text, at a separator: no part of any concept."""
     offsets: Int[Tensor, "batch token 2"]
     """Characters [start, end) of the text; (0, 0) for what is not in it."""
 
@@ -37,16 +37,16 @@ class Tokens(NamedTuple):
 
 @final
 class Reader:
-    """Turns texts into ids the same way for every job: one prefix, no suffix, no silent cut.
+    """Turns texts into ids the same way for every job: one prefix, one suffix, no silent cut.
 
-    The prefix is what the tokenizer itself puts first; where it puts nothing, its BOS, else its EOS token.
-    The first token of a text draws attention from all others and has an activation far from every other's
-    (the sink); with a prefix that token is none of the text's own.
+    The prefix and the suffix are what the tokenizer itself puts first and last; where it puts nothing at all,
+    the prefix is its BOS, else its EOS token. The first token of a text draws attention from all others and
+    has an activation far from every other's (the sink); with a prefix that token is none of the text's own.
     """
 
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
-        self.prefix = _prefix(tokenizer)
+        self.prefix, self.suffix = _around(tokenizer)
         # an unknown word is a word: its row stays
         self.special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
         fallbacks = (tokenizer.pad_token_id, tokenizer.eos_token_id)
@@ -76,11 +76,11 @@ class Reader:
     def pad(
         self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"] = "right"
     ) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]:
-        """Ids with the prefix before each row, and the mask of what is not padding."""
-        wide = len(self.prefix) + max((len(row) for row in rows), default=0)
+        """Ids with prefix and suffix around each row, and the mask of what is not padding."""
+        wide = len(self.prefix) + max((len(row) for row in rows), default=0) + len(self.suffix)
         ids, mask = torch.full((len(rows), wide), self._fill), torch.zeros(len(rows), wide, dtype=torch.bool)
         for number, row in enumerate(rows):
-            full = [*self.prefix, *row]
+            full = [*self.prefix, *row, *self.suffix]
             at = slice(0, len(full)) if side == "right" else slice(wide - len(full), wide)
             ids[number, at] = torch.tensor(full)
             mask[number, at] = True
@@ -89,18 +89,18 @@ class Reader:
     def tokens(self, pieces: Sequence[Pieces], *, side: Literal["left", "right"] = "right") -> Tokens:
         """A batch of texts that were cut into pieces before."""
         ids, mask = self.pad([piece.ids for piece in pieces], side=side)
-        offsets = torch.zeros(*ids.shape, 2, dtype=torch.long)
+        wide = ids.shape[1]
+        offsets, own = torch.zeros(*ids.shape, 2, dtype=torch.long), torch.zeros_like(mask)
         for number, piece in enumerate(pieces):
-            last = int(mask[number].nonzero()[-1]) + 1
+            start = len(self.prefix) if side == "right" else wide - len(self.suffix) - len(piece.ids)
+            own[number, start : start + len(piece.ids)] = True
             if piece.offsets:
-                offsets[number, last - len(piece.ids) : last] = torch.tensor(piece.offsets)
-        return Tokens(ids, mask, self.is_special(ids) | ~mask | self._in_prefix(mask), offsets)
-
-    def _in_prefix(self, mask: Bool[Tensor, "batch token"]) -> Bool[Tensor, "batch token"]:
-        return mask & (mask.cumsum(1) <= len(self.prefix))
+                offsets[number, own[number]] = torch.tensor(piece.offsets)
+        return Tokens(ids, mask, self.is_special(ids) | ~own, offsets)
 
 
-def _prefix(tokenizer: Any) -> list[int]:
+def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids that the tokenizer puts before and behind a text."""
     if not tokenizer.is_fast:
         raise UserError(
             f"the tokenizer {type(tokenizer).__name__} gives no character offsets (no tokenizer.json).\n"
@@ -108,6 +108,13 @@ def _prefix(tokenizer: Any) -> list[int]:
         )
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
-    first = next((at for at in range(len(full)) if full[at : at + len(bare)] == bare), 0)
+    starts = (at for at in range(len(full)) if full[at : at + len(bare)] == bare)
+    if (first := next(starts, None)) is None:
+        raise UserError(
+            f"the tokenizer {type(tokenizer).__name__} reads the text 'a' as {bare}, and with its special "
+            f"tokens as {full}: it does not put them around the text.\n"
+            "Mend the post_processor in its tokenizer.json."
+        )
+    prefix, suffix = full[:first], full[first + len(bare) :]
     fallback = [id for id in (tokenizer.bos_token_id, tokenizer.eos_token_id) if id is not None][:1]
-    return full[:first] or fallback
+    return prefix if prefix or suffix else fallback, suffix

@@ -2,13 +2,17 @@
 
 from itertools import islice
 
+import h5py
 import pytest
 import torch
 from kills import contents
 from worlds import sentences
 
-from hsae.activations.harvest import Skipped, harvest, windows
-from hsae.activations.store import SPLITS, Cursor, Store, StoreWriter
+from hsae.activations import Store
+from hsae.activations.harvest import Reading, again, harvest, outlier_limits
+from hsae.activations.shard import SPLITS
+from hsae.activations.windows import Cursor, Window
+from hsae.activations.writer import StoreWriter
 from hsae.corpora import Document, split
 from hsae.errors import UserError
 
@@ -16,10 +20,37 @@ SITES = ["resid_post.0", "attn_out.1", "final_norm"]
 DOCUMENTS = [Document(f"doc {number}", text) for number, text in enumerate(sentences(40))]
 
 
-def make(folder, lm, documents=DOCUMENTS, **options):
-    chosen = {"sites": SITES, "tokens": None, "context": 32, "batch_tokens": 256, "shard_rows": 300} | options
+def reading_of(**options):
+    chosen = {"sites": SITES, "tokens": None, "context": 32, "batch_tokens": 256} | options
+    return Reading(**chosen)
+
+
+def steps(folder, lm, documents=DOCUMENTS, *, process=0, processes=1, **options):
+    """The passes of a harvest, which ends with the index where one process does it all."""
     folder.mkdir(exist_ok=True)
-    list(harvest(lm, documents, StoreWriter(folder), **chosen))
+    reading, read = reading_of(**options), lambda: documents
+    limits = outlier_limits(lm, read, reading)
+    writer = StoreWriter(folder, process=process)
+    shares = {"process": process, "processes": processes}
+    behind = yield from harvest(lm, read, writer, reading, limits=limits, shard_rows=300, **shares)
+    if processes == 1:
+        finish(folder, lm, reading, limits, behind)
+
+
+def finish(folder, lm, reading, limits, behind=()):
+    StoreWriter(folder).finish(
+        model=lm.fingerprint,
+        widths=lm.widths(reading.sites),
+        context=reading.context,
+        packing=reading.packing,
+        dtype=reading.dtype,
+        limits=limits,
+        skipped=behind,
+    )
+
+
+def make(folder, lm, documents=DOCUMENTS, **options):
+    list(steps(folder, lm, documents, **options))
     return Store(folder)
 
 
@@ -43,33 +74,15 @@ def test_rows_are_the_documents_tokens_in_order_without_gap(store, lm):
 
 def test_activations_are_those_of_each_window_read_alone(store, lm):
     documents, positions = store.documents("train"), store.positions("train")
-    for item in list(windows(lm, DOCUMENTS, context=32))[:25]:
-        if split(item.id) != "train":
+    for item in list(reading_of().windows(lm, DOCUMENTS))[:25]:
+        assert isinstance(item, Window)
+        if item.split != "train":
             continue
-        ids, mask = lm.reader.pad([item.ids])
-        rows = (
-            (documents == item.document)
-            & (positions >= item.position)
-            & (positions < item.position + len(item.ids))
-        )
+        ids, mask = lm.reader.pad([item.ids.tolist()])
+        first, last = int(item.position[0]), int(item.position[-1])
+        rows = (documents == int(item.document[0])) & (positions >= first) & (positions <= last)
         for site, alone in lm.capture(ids, mask, SITES).items():
             torch.testing.assert_close(store.rows(site, "train")[rows], alone[0, 1:], rtol=2e-3, atol=1e-3)
-
-
-def test_windows_cover_a_long_document_without_overlap(lm):
-    found = list(windows(lm, DOCUMENTS[:3], context=16))
-    for number, ids in enumerate(lm.reader.ids([document.text for document in DOCUMENTS[:3]])):
-        mine = [window for window in found if window.document == number]
-        assert [id for window in mine for id in window.ids] == ids
-        assert [window.position for window in mine] == list(range(0, len(ids), 15))
-
-
-def test_reading_goes_on_in_the_middle_of_a_document(lm):
-    found = list(windows(lm, DOCUMENTS[:6], context=16))
-    for number in range(1, len(found)):
-        before = found[number - 1]
-        start = Cursor(before.document, before.position + len(before.ids))
-        assert list(windows(lm, DOCUMENTS[:6], context=16, start=start)) == found[number:]
 
 
 @pytest.mark.parametrize("wanted", [1, 299, 300, 301, 777])
@@ -126,53 +139,117 @@ def test_a_corpus_without_any_text_is_a_user_error(tmp_path, lm):
         make(tmp_path / "blank", lm, [Document("blank", "")])
 
 
-def test_a_skipped_document_is_said_once_in_its_place(lm):
-    found = list(windows(lm, [DOCUMENTS[0], Document("blank", ""), DOCUMENTS[1]], context=64))
-    assert [type(item) is Skipped for item in found] == [False, True, False]
-
-
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 70000.0])
 def test_a_number_that_cannot_be_stored_is_named_with_its_row_site_and_document(tmp_path, lm, wrong):
     target = lm.reader.ids([DOCUMENTS[3].text])[0][0]  # "3": the only document that starts so
+    capture = lm.capture
 
-    def spoil(x):
-        return torch.where((ids == target)[..., None], wrong, x)
-
-    capture, ids = lm.capture, None
-
-    def spy(now, mask, sites):
-        nonlocal ids
-        ids = now
-        return {
-            site: spoil(x) if site == "attn_out.1" else x for site, x in capture(now, mask, sites).items()
-        }
+    def spoil(ids, mask, sites, keep):
+        found = capture(ids, mask, sites, keep=keep)
+        there = (ids == target)[keep]
+        return found | {"attn_out.1": torch.where(there[:, None], wrong, found["attn_out.1"])}
 
     row = sum(len(ids) for ids in lm.reader.ids([document.text for document in DOCUMENTS[:3]]))
     with (
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(UserError, match="attn_out.1, token 0 .*'doc 3'") as said,
     ):
-        patch.setattr(type(lm), "capture", staticmethod(spy))
+        patch.setattr(type(lm), "capture", staticmethod(spoil))
         make(tmp_path / "store", lm, DOCUMENTS[:20])
     assert f"row {row} " in str(said.value)
 
 
-def test_a_context_that_the_model_does_not_have_is_a_user_error(tmp_path, lm):
-    with pytest.raises(UserError, match="job.context=64 or less"):
-        make(tmp_path / "store", lm, context=65)
+@pytest.mark.parametrize("context", [65, 1])
+def test_a_context_that_the_model_does_not_have_is_a_user_error(tmp_path, lm, context):
+    with pytest.raises(UserError, match="capture.context=64 or less"):
+        make(tmp_path / "store", lm, context=context)
 
 
+@pytest.mark.parametrize("packing", ["documents", "concatenated"])
 @pytest.mark.parametrize("passes", [1, 2, 5])
-def test_stopped_after_any_pass_and_run_again_it_is_the_same_to_the_byte(tmp_path, lm, passes):
+def test_stopped_after_any_pass_and_run_again_it_is_the_same_to_the_byte(tmp_path, lm, passes, packing):
     documents = [*DOCUMENTS[:25], Document("blank", ""), *DOCUMENTS[25:]]
-    whole = make(tmp_path / "whole", lm, documents, tokens=1000)
-    stopped = tmp_path / "stopped"
-    stopped.mkdir()
-    chosen = {"sites": SITES, "tokens": 1000, "context": 32, "batch_tokens": 256, "shard_rows": 300}
+    whole = make(tmp_path / "whole", lm, documents, tokens=1000, packing=packing)
     for _ in range(4):
-        steps = harvest(lm, documents, StoreWriter(stopped), **chosen)
-        list(islice(steps, passes))
-        steps.close()
-    make(stopped, lm, documents, tokens=1000)
-    assert contents(stopped) == contents(whole.folder)
+        going = steps(tmp_path / "stopped", lm, documents, tokens=1000, packing=packing)
+        list(islice(going, passes))
+        going.close()
+    make(tmp_path / "stopped", lm, documents, tokens=1000, packing=packing)
+    assert contents(tmp_path / "stopped") == contents(whole.folder)
     assert whole.skipped == [("blank", "it is empty")]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_shared_by_several_processes_it_is_the_same_store(tmp_path, lm, store, processes):
+    folder = tmp_path / "shared"
+    for process in reversed(range(processes)):
+        list(steps(folder, lm, process=process, processes=processes))
+    finish(folder, lm, reading_of(), {})
+    data = lambda of: {name: it for name, it in contents(of).items() if not name.startswith("journal")}
+    assert data(folder) == data(store.folder)
+
+
+def test_work_left_by_two_processes_is_gone_on_with_by_three(tmp_path, lm, store):
+    folder = tmp_path / "shared"
+    list(steps(folder, lm, process=1, processes=2))
+    for process in range(3):
+        list(steps(folder, lm, process=process, processes=3))
+    finish(folder, lm, reading_of(), {})
+    assert (folder / "store.json").read_bytes() == (store.folder / "store.json").read_bytes()
+
+
+def test_a_shard_can_be_made_again_from_where_it_starts_and_ends(lm, store):
+    lines = list(StoreWriter(store.folder).finished.values())
+    for line in (lines[0], lines[2], lines[-1]):
+        start, stop = Cursor(*line["start"]), Cursor(*line["next"])
+        found = again(lm, lambda: DOCUMENTS, reading_of(), start=start, stop=stop, limits={})
+        assert len(found.token) == line["rows"]
+        with h5py.File(store.folder / line["file"]) as file:
+            order = found.split.argsort(kind="stable")
+            for site, rows in found.sites.items():
+                assert (file[f"sites/{site}"][()] == rows.values[torch.from_numpy(order)].numpy()).all()
+            assert (file["token"][()] == found.token[order]).all()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_the_dtype_changes_how_finely_rows_are_kept_and_nothing_else(tmp_path, lm, store, dtype):
+    found = make(tmp_path / "store", lm, dtype=dtype)
+    for site in SITES:
+        exact, rows = store.rows(site, "train"), found.rows(site, "train")
+        bound = exact.abs().amax(1, keepdim=True) / (127 if dtype == "int8" else 256)
+        assert ((rows - exact).abs() <= bound + 1e-3).all()
+        assert not torch.equal(rows, exact)
+    assert torch.equal(found.tokens("train"), store.tokens("train"))
+
+
+def test_outliers_are_dropped_at_all_sites_and_counted(tmp_path, lm, store):
+    norms = {site: torch.cat([store.rows(site, name).norm(dim=1) for name in SPLITS]) for site in SITES}
+    sample = {site: store.rows(site, "train").norm(dim=1) for site in SITES}
+    factor = max(float(norm.max() / norm.median()) for norm in sample.values()) * 0.8
+    found = make(tmp_path / "store", lm, outliers=factor)
+    assert 0 < found.dropped < store.count() / 2
+    assert found.count() + found.dropped == store.count()
+    limits = outlier_limits(lm, lambda: DOCUMENTS, reading_of(outliers=factor))
+    for name in SPLITS:
+        stays = torch.ones(store.count(name), dtype=torch.bool)
+        for site, limit in limits.items():
+            stays &= store.rows(site, name).norm(dim=1) <= limit * (1 + 1e-3)
+        assert abs(int(stays.sum()) - found.count(name)) <= 2  # float16 rounds a few across the limit
+    assert set(limits) == set(SITES)
+
+
+def test_the_budget_counts_rows_before_outliers_are_dropped(tmp_path, lm):
+    found = make(tmp_path / "store", lm, tokens=500, outliers=1.05)
+    assert found.dropped > 0 and found.count() + found.dropped == 500
+
+
+def test_a_store_s_rows_follow_from_the_windows_that_were_concatenated(tmp_path, lm):
+    reading = reading_of(packing="concatenated")
+    found = make(tmp_path / "store", lm, packing="concatenated")
+    window = next(item for item in reading.windows(lm, DOCUMENTS) if isinstance(item, Window))
+    assert len(window.names) > 1
+    ids, mask = lm.reader.pad([window.ids.tolist()])
+    kept = torch.from_numpy(window.kept)
+    for site, alone in lm.capture(ids, mask, SITES).items():
+        rows = found.rows(site, window.split)[: window.rows]
+        torch.testing.assert_close(rows, alone[0, 1:][kept], rtol=2e-3, atol=1e-3)

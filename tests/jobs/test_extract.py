@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from kills import killed_and_whole
+from kills import contents, killed_and_whole
 from worlds import random_lm_folder, sentences
 
 from hsae import build
@@ -35,7 +35,7 @@ def compose(tmp_path, model, corpus):
         f"corpus.path={corpus}",
         "corpus.tokens=500",
     ]
-    common += ["job.context=32", "layers=all", f"outputs={tmp_path}", "hardware=cpu", "concepts=builtin"]
+    common += ["capture.context=32", "layers=all", f"outputs={tmp_path}", "hardware=cpu", "concepts=builtin"]
     common += ["evaluations=[]"]  # none of it enters a store
     return lambda *overrides: build.compose([*common, *overrides])
 
@@ -53,11 +53,12 @@ def test_a_store_of_all_chosen_sites_is_made_and_then_found(compose):
 def test_what_decides_the_content_decides_the_address_and_nothing_else(compose, corpus, tmp_path, model):
     where = lambda *overrides: address(compose(*overrides)).fingerprint
     same = (
-        ["hardware.batch_tokens=7"],
+        ["hardware.batch_tokens=7", "hardware.processes=3"],
         ["seed=5"],
         ["layers.sites=[resid_post.0,resid_post.1,resid_post.2]"],
     )
-    other = (["job.context=31"], ["layers=last"], ["corpus.tokens=501"], ["model.path=tiny"])
+    other = (["capture.context=31"], ["layers=last"], ["corpus.tokens=501"], ["model.path=tiny"])
+    other += (["capture.packing=concatenated"], ["capture.dtype=int8"], ["capture.outliers=10"])
     for overrides in same:
         assert where(*overrides) == where(), overrides
     for overrides in other:
@@ -86,8 +87,8 @@ def test_a_corpus_that_is_too_short_says_so_and_gives_what_it_has(compose, capsy
 def test_mistakes_are_answered_before_or_instead_of_a_store(compose, tmp_path):
     with pytest.raises(UserError, match="no layer 7"):
         execute(compose("layers.indices=[7]"))
-    with pytest.raises(UserError, match="job.context=64 or less"):
-        execute(compose("job.context=100"))
+    with pytest.raises(UserError, match="capture.context=64 or less"):
+        execute(compose("capture.context=100"))
     with pytest.raises(UserError, match="not a directory"):
         execute(compose(f"model.path={tmp_path / 'none'}"))
     assert not list(tmp_path.glob("extract/[!.]*"))
@@ -104,12 +105,26 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, mode
         """,
         work=f"""
             execute(build.compose(["job=extract", "model.path={model}", "corpus=text", "corpus.path={corpus}",
-                                   "corpus.tokens=3500", "job.context=32", "hardware=cpu", "evaluations=[]",
+                                   "corpus.tokens=3500", "capture.context=32", "hardware=cpu", "evaluations=[]",
                                    f"outputs={{out}}"]))
         """,
     )
     data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "store.json"))}
     assert data(killed) == data(whole) and len(data(whole)) > 3
+
+
+def test_several_processes_write_the_same_store(compose, tmp_path):
+    one = execute(compose("corpus.tokens=3500", "hardware.threads=1"))
+    data = lambda of: {name: it for name, it in contents(of).items() if name.endswith((".h5", "store.json"))}
+    before = data(one.folder)
+    two = execute(compose("corpus.tokens=3500", "hardware.threads=1", "hardware.processes=2", "force=true"))
+    assert two.state == "made" and data(two.folder) == before
+    assert not [file for file in two.folder.iterdir() if file.name.startswith(".")]
+
+
+def test_what_fails_in_a_process_is_told_as_if_it_had_failed_here(compose):
+    with pytest.raises(UserError, match=r"(?s)one of 2 processes.*capture.context=64 or less"):
+        execute(compose("capture.context=100", "hardware.processes=2"))
 
 
 def test_a_file_that_cannot_be_read_is_named_and_counted(compose, corpus, tmp_path):

@@ -1,0 +1,174 @@
+"""Stretches of rows out of the shards of a store, by plain reads of the bytes in question.
+
+A mapped file, or HDF5's own cache, would fill the memory with what has been read before. Every read of a
+damaged shard ends in a UserError that names it.
+"""
+
+import os
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from hsae.activations.shard import SPLITS, checksum, offsets
+from hsae.errors import UserError
+
+CHECKED = 1 << 30
+"""Bytes of a store up to which each shard is compared with its checksum when it is first read (less than a
+second for them all). The shards of a larger store are held to their sizes here, to the rest by `verify`."""
+
+Runs = Iterable[tuple[int, int]]
+"""Stretches [start, stop) of the rows of a split, in its order."""
+
+
+@final
+class Damage(NamedTuple):
+    """A shard that is not what was written."""
+
+    number: int
+    file: str
+    rows: tuple[int, int]
+    """Its rows of the store: the first, and the one behind the last."""
+    why: str
+
+
+@final
+class Column(NamedTuple):
+    """Where rows of one dataset of a shard are to go."""
+
+    room: memoryview
+    start: int
+    """Of the dataset, in the file."""
+    row: int
+    """Bytes of a row."""
+
+
+@final
+class Columns:
+    """Reads the datasets of a store's shards as one column each. `lines` are what store.json says of them."""
+
+    def __init__(self, folder: Path, lines: Sequence[Mapping[str, Any]]):
+        self._folder, self._lines = folder, lines
+        self._bounds = {split: [0, *accumulate(line["splits"][split] for line in lines)] for split in SPLITS}
+        self._check_whole = sum(line["bytes"] for line in lines) <= CHECKED
+        self._offsets: dict[int, dict[str, int]] = {}
+
+    def path(self, number: int) -> Path:
+        """The file of a shard, once it is known to be sound. Raises UserError if it is not."""
+        self._known(number)
+        return self._folder / self._lines[number]["file"]
+
+    def read(self, room: Mapping[str, Tensor], split: str, runs: Runs) -> None:
+        """Fill tensors [row ...], by the names of their datasets, with the stretches one behind the other.
+
+        Each tensor is contiguous and has the dtype of its dataset.
+        """
+        views = {name: (_bytes(part), part[:1].nbytes) for name, part in room.items()}
+        done = 0
+        for number, group in groupby(self._pieces(split, runs), key=lambda piece: piece[0]):
+            pieces = [(first, rows) for _, first, rows in group]
+            end = done + sum(rows for _, rows in pieces)
+            with self._open(number) as (file, starts):
+                columns = [
+                    Column(view[done * row : end * row], starts[name], row)
+                    for name, (view, row) in views.items()
+                ]
+                if len(pieces) > 1:
+                    _announce(file, columns, pieces)
+                for column in columns:
+                    _fill(file, column, pieces)
+            done = end
+
+    def damage(self, number: int, *, whole: bool = True) -> Damage | None:
+        """What is wrong with a shard: with its size and, if `whole`, with any of its bytes."""
+        line = self._lines[number]
+        path = self._folder / line["file"]
+        before = sum(earlier["rows"] for earlier in self._lines[:number])
+        of = number, line["file"], (before, before + line["rows"])
+        if not path.is_file():
+            return Damage(*of, "it is missing")
+        if (size := path.stat().st_size) != line["bytes"]:
+            return Damage(*of, f"it has {size:,} bytes and was written with {line['bytes']:,}")
+        if whole and checksum(path) != line["checksum"]:
+            return Damage(*of, "its bytes are not those that were written")
+        return None
+
+    def _pieces(self, split: str, runs: Runs) -> Iterator[tuple[int, int, int]]:
+        """Shard, first row in its file, rows."""
+        bounds = self._bounds[split]
+        earlier = SPLITS[: SPLITS.index(split)]
+        for start, stop in runs:
+            number = bisect_right(bounds, start) - 1
+            while start < stop:
+                end = min(stop, bounds[number + 1])
+                if end > start:
+                    counts = self._lines[number]["splits"]
+                    first = start - bounds[number] + sum(counts[name] for name in earlier)
+                    yield number, first, end - start
+                start, number = end, number + 1
+
+    @contextmanager
+    def _open(self, number: int) -> Iterator[tuple[int, dict[str, int]]]:
+        """The shard's file, and where in it each dataset starts."""
+        starts = self._known(number)
+        try:
+            file = os.open(self._folder / self._lines[number]["file"], os.O_RDONLY)
+            try:
+                yield file, starts
+            finally:
+                os.close(file)
+        except (OSError, EOFError) as problem:
+            raise self._unusable(number, f"it cannot be read ({problem})") from problem
+
+    def _known(self, number: int) -> dict[str, int]:
+        """Where the shard's datasets start, which is looked up, and the shard checked, when it is first
+        read."""
+        if number not in self._offsets:
+            if damage := self.damage(number, whole=self._check_whole):
+                raise self._unusable(number, damage.why)
+            try:
+                self._offsets[number] = offsets(self._folder / self._lines[number]["file"])
+            except (OSError, KeyError) as problem:
+                raise self._unusable(number, f"it cannot be read ({problem})") from problem
+        return self._offsets[number]
+
+    def _unusable(self, number: int, why: str) -> UserError:
+        before = sum(line["rows"] for line in self._lines[:number])
+        line = self._lines[number]
+        return UserError(
+            f"{self._folder / line['file']} is damaged: {why}.\n"
+            f"It holds the rows {before:,} to {before + line['rows'] - 1:,} of the store. Type the command "
+            "that made the store with job=verify job.repair=true, which harvests damaged shards again, or "
+            "make all of it again: hsae job=extract force=true"
+        )
+
+
+def _bytes(part: Tensor) -> memoryview:
+    return part.flatten().view(torch.uint8).numpy().data
+
+
+def _announce(file: int, columns: Sequence[Column], pieces: Sequence[tuple[int, int]]) -> None:
+    """Tell the disk of all that will be wanted, so that it need not wait for one read after the other."""
+    if sys.platform == "linux":
+        for _, start, row in columns:
+            for first, rows in pieces:
+                os.posix_fadvise(file, start + first * row, rows * row, os.POSIX_FADV_WILLNEED)
+
+
+def _fill(file: int, column: Column, pieces: Sequence[tuple[int, int]]) -> None:
+    """Read the pieces one behind the other; other threads run meanwhile. Raises EOFError where the file ends
+    first."""
+    room, start, row = column
+    done = 0
+    for first, rows in pieces:
+        end, offset = done + rows * row, start + first * row
+        while done < end:
+            if not (got := os.preadv(file, [room[done:end]], offset)):
+                raise EOFError("it ends too early")
+            done, offset = done + got, offset + got
