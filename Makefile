@@ -1,6 +1,6 @@
 # Every command a person needs; `make` lists them. The first one that needs it makes .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup wordnet run test check format completion wheel clean clean-outputs
+.PHONY: help setup wordnet run test check format completion peers bench-harvest wheel clean clean-outputs
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,19 @@ format: .venv/ready  ## rewrite the code in the project's style
 completion: .venv/ready  ## how to complete group options with the tab key
 	@echo 'eval "$$($(CURDIR)/$(BIN)/hsae -sc install=bash)"'
 
+peers: .venv-peers/ready  ## make .venv-peers with SAELens, dictionary_learning, sparsify and hsae (2.3 GB)
+
+# torchvision comes along with one of them, is used by none, and fits no torch but the one it was built for
+.venv-peers/ready: pyproject.toml experiments/benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement experiments/benchmarks/peers.txt --editable .
+	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision
+	@touch $@
+
+bench-harvest: .venv-peers/ready  ## speed and memory of the harvest beside the peers', in one run
+	.venv-peers/bin/python -m experiments.benchmarks.harvest $(ARGS)
+
 wheel: .venv/ready  ## build dist/*.whl and the sdist
 	$(BIN)/python -m build
 
@@ -48,4 +61,4 @@ clean-outputs:  ## delete every result
 	rm -rf outputs
 
 clean:  ## delete what the other commands made, except results
-	rm -rf .venv dist build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers dist build *.egg-info .pytest_cache .ruff_cache

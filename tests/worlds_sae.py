@@ -68,21 +68,9 @@ def make(variant: str, *overrides: str, teacher: Teacher | None = None, seed: in
 
 def toy_store(folder: Path, site: str, splits: tuple[int, int, int] = (1000, 150, 50)) -> Path:
     """A store of toy activations at one site, LOUD times as long as the toy's, ten rows to a document."""
-    import numpy as np
+    from worlds_store import shard, store
 
-    from hsae.activations.store import START, Shard, StoreWriter
-
-    rows = sum(splits)
-    count = np.arange(rows, dtype=np.int32)
-    shard = Shard(
-        sites={site: (LOUD * world().activations(rows, seed=5)).numpy().astype(np.float16)},
-        token=count,
-        document=count // 10,
-        position=count % 10,
-        split=np.repeat(np.arange(3, dtype=np.uint8), splits),
-        documents={number: str(number) for number in range(-(-rows // 10))},
-    )
-    writer = StoreWriter(folder)
-    writer.write(shard, next=START, skipped=[])
-    writer.finish(model="toy", sites={site: D}, context=10)
+    rows = LOUD * world().activations(sum(splits), seed=5)
+    code = [number for number, count in enumerate(splits) for _ in range(count)]
+    store(folder, [shard({site: rows}, split=code)])
     return folder

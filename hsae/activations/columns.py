@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from hsae.activations.shard import SPLITS, checksum, offsets
@@ -84,6 +85,18 @@ class Columns:
                 for column in columns:
                     _fill(file, column, pieces)
             done = end
+
+    def in_corpus_order(
+        self, split: str, start: int, stop: int
+    ) -> Iterator[tuple[int, Int64[Tensor, " row"]]]:
+        """Shard by shard, where its rows of a split begin and which of them, counted from there, are the
+        rows [start, stop) of the split as the corpus has them, in that order."""
+        for number, _, _ in self._pieces(split, [(start, stop)]):
+            begin, end = self._bounds[split][number : number + 2]
+            room = {name: torch.empty(end - begin, dtype=torch.int32) for name in ("document", "position")}
+            self.read(room, split, [(begin, end)])
+            place = (room["document"].long() << 32) + room["position"]
+            yield begin, place.argsort()[max(0, start - begin) : stop - begin]
 
     def damage(self, number: int, *, whole: bool = True) -> Damage | None:
         """What is wrong with a shard: with its size and, if `whole`, with any of its bytes."""

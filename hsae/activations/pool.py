@@ -1,14 +1,12 @@
 """The order in which rows are read: mixed over the whole split, and known in advance for every batch.
 
-An epoch permutes blocks of BLOCK rows that follow each other. As many blocks of that order as fit into a pool
-are in memory at once, and all rows of a pool are permuted before batches are cut from it. Reading in blocks
-keeps a disk busy; the pool takes the blocks apart again: of batches that fill a share r of the pool, a block
-gives r * BLOCK rows to each on average.
+The rows of a split, as they stand in the shards, are taken in blocks of BLOCK. An epoch permutes the blocks;
+a pool is a stretch of that order, and all its rows are permuted before batches are cut from them. Reading by
+blocks keeps a disk busy; the rows of a shard are shuffled, so a block is no stretch of one document.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import lcm
 from typing import NamedTuple, final
 
 import torch
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from hsae.seeding import stream
 
-BLOCK = 16
+BLOCK = 128
 
 
 @final
@@ -42,7 +40,7 @@ class Order:
     rows: int
     batch: int
     pool: int
-    """Rows that may be in memory at once; less than whole blocks and batches fill is not possible."""
+    """Rows that may be in memory at once."""
     split: str
     seed: int
 
@@ -53,9 +51,8 @@ class Order:
 
     @property
     def size(self) -> int:
-        """Rows of a full pool: as many whole blocks and whole batches as `pool` holds."""
-        least = lcm(BLOCK, self.batch)
-        return max(1, self.pool // least) * least
+        """Rows of a full pool: as many batches as `pool` holds, but at least one."""
+        return max(1, self.pool // self.batch) * self.batch
 
     def turns(self, skip: int) -> Iterator[Turn]:
         """The pools in their order, endless, from the one that batch number `skip` is cut from."""
@@ -69,33 +66,36 @@ class Order:
             epoch, number = epoch + 1, 0
 
     def blocks(self, epoch: int) -> Int64[Tensor, " block"]:
-        """First rows of the blocks in the order of an epoch; one that is not full is always the last."""
-        return BLOCK * torch.cat(
-            [
-                torch.randperm(
-                    self.rows // BLOCK, generator=stream(self.seed, f"order of {self.split}, epoch {epoch}")
-                ),
-                torch.arange(self.rows // BLOCK, -(-self.rows // BLOCK)),
-            ]
-        )
+        """The blocks in the order of an epoch; one that is not full is always the last."""
+        whole = self.rows // BLOCK
+        mixed = torch.randperm(whole, generator=stream(self.seed, f"order of {self.split}, epoch {epoch}"))
+        return torch.cat([mixed, torch.arange(whole, -(-self.rows // BLOCK))])
 
     def size_of(self, turn: Turn) -> int:
         """Rows of a pool: the last one of an epoch may not be full."""
         return min(self.size, self.rows - turn.number * self.size)
 
-    def runs(self, blocks: Int64[Tensor, " block"], turn: Turn) -> list[tuple[int, int]]:
-        """The rows of a pool as stretches [start, stop) of the split, in the order of the split."""
-        each = self.size // BLOCK
-        starts = blocks[turn.number * each : (turn.number + 1) * each].sort().values
-        heads = torch.cat([torch.tensor([0]), (starts.diff() != BLOCK).nonzero()[:, 0] + 1])
-        lengths = BLOCK * heads.diff(append=torch.tensor([len(starts)]))
-        pairs = zip(starts[heads].tolist(), lengths.tolist(), strict=True)
-        return [(start, min(start + length, self.rows)) for start, length in pairs]
+    def members(self, blocks: Int64[Tensor, " block"], turn: Turn) -> Int64[Tensor, " row"]:
+        """The rows of a pool, ascending."""
+        start = turn.number * self.size
+        stop = start + self.size_of(turn)
+        touched = blocks[start // BLOCK : -(-stop // BLOCK), None] * BLOCK + torch.arange(BLOCK)
+        before = start - start // BLOCK * BLOCK
+        return touched.flatten()[before : before + stop - start].sort().values
 
     def mixed(self, turn: Turn) -> Int64[Tensor, " row"]:
         """The permutation of the rows of a pool."""
         purpose = f"order of {self.split}, epoch {turn.epoch}, pool {turn.number}"
         return torch.randperm(self.size_of(turn), generator=stream(self.seed, purpose))
+
+
+def stretches(rows: Int64[Tensor, " row"]) -> list[tuple[int, int]]:
+    """Ascending numbers as stretches [start, stop) without a gap."""
+    if not len(rows):
+        return []
+    heads = torch.cat([torch.tensor([0]), (rows.diff() != 1).nonzero()[:, 0] + 1])
+    lengths = heads.diff(append=torch.tensor([len(rows)]))
+    return [(start, start + length) for start, length in torch.stack([rows[heads], lengths], 1).tolist()]
 
 
 def cut(

@@ -1,4 +1,4 @@
-"""A shard: rows of all sites in one HDF5 file, sorted by split so that each split is one stretch of it.
+"""A shard: rows of all sites in one HDF5 file, each split in one stretch of it.
 
     sites/<site>      float16, int8, or bfloat16 as uint16 [row d], contiguous; attribute "dtype"
     scales/<site>     float32 [row], of int8 alone
@@ -6,6 +6,8 @@
     documents/index, documents/id  number and id of each document with a row here
 
 `document` counts the documents of the corpus in its order; `position` counts the tokens of a document from 0.
+Within a split the rows are shuffled, so that whoever reads a few of them one behind the other has a sample of
+the shard's documents; document and position say which row comes first in the corpus.
 """
 
 from collections.abc import Mapping
@@ -18,11 +20,13 @@ from typing import Any, NamedTuple, final
 import h5py
 import numpy as np
 import torch
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, Int64, UInt8
+from torch import Tensor
 
 from hsae.activations.encoding import Rows
 from hsae.corpora import SHARES
 from hsae.journal import whole
+from hsae.seeding import stream
 
 SPLITS = tuple(SHARES)
 
@@ -31,7 +35,7 @@ _READ = 1 << 20  # bytes at a time, for a checksum
 
 @final
 class Shard(NamedTuple):
-    """Rows that are written together, in the order in which they were harvested."""
+    """Rows that are written together, in the order of the corpus."""
 
     sites: Mapping[str, Rows]
     token: Int32[np.ndarray, " row"]
@@ -72,17 +76,25 @@ def write(path: Path, shard: Shard, *, only: str | None = None) -> str:
     return found
 
 
+def _order(shard: Shard) -> Int64[Tensor, " row"]:
+    """The rows as they stand in the file: split by split, each shuffled, the same in every run."""
+    split = torch.from_numpy(shard.split)
+    by_split = [(split == code).nonzero()[:, 0] for code in range(len(SPLITS))]
+    shuffle = stream(0, "rows of a shard")
+    return torch.cat([rows[torch.randperm(len(rows), generator=shuffle)] for rows in by_split])
+
+
 def _fill(file: h5py.File, shard: Shard) -> None:
-    order = np.argsort(shard.split, kind="stable")
+    order = _order(shard)
     for site, rows in shard.sites.items():
-        values = rows.values.cpu()[torch.from_numpy(order)]
+        values = rows.values.cpu()[order]
         kept = values.view(torch.uint16) if values.dtype == torch.bfloat16 else values
         file[f"sites/{site}"] = kept.numpy()
         file[f"sites/{site}"].attrs["dtype"] = str(values.dtype).removeprefix("torch.")
         if rows.scale is not None:
-            file[f"scales/{site}"] = rows.scale.cpu().numpy()[order]
+            file[f"scales/{site}"] = rows.scale.cpu()[order].numpy()
     for name in ("token", "document", "position"):
-        file[name] = getattr(shard, name)[order]
+        file[name] = getattr(shard, name)[order.numpy()]
     file["documents/index"] = np.array(list(shard.documents), dtype=np.int32)
     file["documents/id"] = np.array([id.encode() for id in shard.documents.values()])
 

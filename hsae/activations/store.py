@@ -19,7 +19,7 @@ from torch import Tensor
 from hsae.activations import shard as shards
 from hsae.activations.columns import Columns, Damage
 from hsae.activations.encoding import Rows, decode
-from hsae.activations.pool import Order, Turn, cut
+from hsae.activations.pool import Order, Turn, cut, stretches
 from hsae.activations.shard import SPLITS, Shard
 from hsae.activations.writer import INDEX, Line
 from hsae.errors import UserError
@@ -44,7 +44,12 @@ class Store:
             raise UserError(
                 f"{folder} is no finished store: it has no {INDEX}.\nMake one with: hsae job=extract"
             )
-        self._index: dict[str, Any] = json.loads((self.folder / INDEX).read_text())
+        try:
+            self._index: dict[str, Any] = json.loads((self.folder / INDEX).read_text())
+        except ValueError as problem:
+            raise UserError(
+                f"{self.folder / INDEX} is damaged: {problem}.\nExtract again: hsae job=extract force=true"
+            ) from problem
         self.model: str = self._index["model"]
         if model is not None and model != self.model:
             raise UserError(
@@ -75,11 +80,14 @@ class Store:
         self._check(site)
         wanted = range(self.count(split))[start:stop]
         out = torch.empty(len(wanted), self.d(site))
-        for into in out.split(_TOGETHER) if len(wanted) else ():
-            held = self._room([site], len(into))
-            self._columns.read(held, split, [(wanted[0], wanted[0] + len(into))])
-            into.copy_(_decoded(held, site))
-            wanted = wanted[len(into) :]
+        done = 0
+        for begin, rows in self._columns.in_corpus_order(split, wanted.start, wanted.stop):
+            for some in rows.split(_TOGETHER):
+                there, back = some.sort()
+                held = self._room([site], len(some))
+                self._columns.read(held, split, stretches(there + begin))
+                out[done + back] = _decoded(held, site)
+                done += len(some)
         return out
 
     def tokens(self, split: str) -> Int32[Tensor, " row"]:
@@ -189,7 +197,7 @@ class Store:
 
         def fill(room: dict[str, Tensor], turn: Turn) -> tuple[dict[str, Tensor], Turn]:
             rows = order.size_of(turn)
-            runs = order.runs(blocks(turn.epoch), turn)
+            runs = stretches(order.members(blocks(turn.epoch), turn))
             self._columns.read({name: part[:rows] for name, part in room.items()}, order.split, runs)
             return room, turn
 
@@ -215,6 +223,8 @@ class Store:
     def _column(self, name: str, split: str) -> Int32[Tensor, " row"]:
         out = torch.empty(self.count(split), dtype=torch.int32)
         self._columns.read({name: out}, split, [(0, len(out))])
+        for begin, rows in self._columns.in_corpus_order(split, 0, len(out)):
+            out[begin : begin + len(rows)] = out[begin + rows]
         return out
 
     def _check(self, site: str) -> None:

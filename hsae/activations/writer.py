@@ -122,8 +122,9 @@ class StoreWriter:
             "skipped": [*(pair for line in lines for pair in line["skipped"]), *map(list, skipped)],
             "shards": [{key: line[key] for key in line if key != "skipped"} for line in lines],
         }
-        with whole(self.folder / INDEX) as draft:
-            draft.write_text(json.dumps(index, indent=1) + "\n")
+        said = json.dumps(index, indent=1) + "\n"
+        with _room(self.folder / INDEX, len(said)), whole(self.folder / INDEX) as draft:
+            draft.write_text(said)
 
     def _true(self, lines: Sequence[Line]) -> Line:
         """Of what journals say of one shard, that which is true: it may have been lost and made again."""

@@ -1,30 +1,34 @@
 """Trains a small language model from nothing on a corpus; the one inside the package was made by this job.
 
-    hsae job=pretrain corpus=wordnet
+    hsae job=pretrain corpus=wordnet hardware=cuda
 
 The result is an ordinary model folder (`model.path=<it>`) with a card that says what it was made from and
 what it knows.
 """
 
 import math
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from hsae import build
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
     from hsae.execute import Job
-    from hsae.lm.pretraining import Tokenised
+    from hsae.lm.pretraining import Step, Tokenised
 
 WRITES = "lm"
 FORMAT = 1
 HELD_OUT_TOKENS = 60_000
+LOG_EVERY = 50  # steps
 CLOZE_NOTE = """\
 Cloze: after "a beagle is a kind of", is one of the single words that name the noun's hypernym among the ten
 likeliest next words? Asked only of nouns of which no sentence of the corpus states it, though a gloss may.
@@ -45,6 +49,7 @@ class Settings(Part):
     tokens: PositiveInt
     batch: PositiveInt
     lr: PositiveFloat
+    weight_decay: NonNegativeFloat
     clip: PositiveFloat
     save_every: PositiveInt
     questions: Annotated[int, Field(ge=0)]
@@ -86,6 +91,7 @@ def run(job: "Job") -> dict[str, int | float | str]:
     from hsae.lm.pretraining import CHECKPOINT, new_model, tokenise, train_tokenizer
 
     settings = job.config.job
+    device, dtype = _hardware(job.config)
     texts = _texts(job)
     job.say(f"{len(texts['train'])} documents to train on, {len(texts['valid'])} held out")
     tokenizer = train_tokenizer(texts["train"], vocabulary=settings.vocabulary, context=settings.context)
@@ -93,28 +99,55 @@ def run(job: "Job") -> dict[str, int | float | str]:
         job.say(f"the corpus has only {len(tokenizer)} of the {settings.vocabulary} tokens asked for")
     train, valid = (tokenise(tokenizer, texts[split]) for split in ("train", "valid"))
     shape = settings.model_dump(include={"d", "layers", "heads", "mlp", "context"})
-    model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed)
+    model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed).to(device)
     untrained = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
-    _train(job, model, train, valid)
+    _train(job, model, train, valid, dtype)
     found = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
     compared = ("perplexity", "cloze", "neighbours")
     found |= {f"untrained_{key}": value for key, value in untrained.items() if key in compared}
     if "cloze" in found:
         found |= _guesses(job.config)
-    model.half().save_pretrained(job.out)
+    model.cpu().half().save_pretrained(job.out)
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(job.out)
-    (job.out / "README.md").write_text(_card(job.config, found, train_tokens=len(train.ids)))
+    card = _card(job.config, found, train_tokens=len(train.ids), computed=_computed(device, dtype))
+    (job.out / "README.md").write_text(card)
     (job.out / CHECKPOINT).unlink(missing_ok=True)
     return found
 
 
+def _hardware(config: Config) -> tuple[str, "torch.dtype"]:
+    """Where to compute, and in what the forward passes of training are.
+
+    Raises UserError for float16: small gradients vanish in it.
+    """
+    import torch
+
+    from hsae.hardware import device
+
+    found, dtype = device(config.hardware.device), config.hardware.dtype
+    if dtype == "float16":
+        raise UserError(
+            "hardware.dtype=float16 was asked for, in which the small gradients of a training vanish.\n"
+            "Type: hardware.dtype=bfloat16, or hardware.dtype=float32"
+        )
+    if dtype == "auto":  # the same rule by which a model is loaded
+        dtype = "bfloat16" if found.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
+    return found, getattr(torch, dtype)
+
+
+def _computed(device: str, dtype: "torch.dtype") -> str:
+    import torch
+
+    where = torch.cuda.get_device_name(device) if device.startswith("cuda") else device.upper()
+    return f"{where}, in {str(dtype).removeprefix('torch.')}"
+
+
 def _texts(job: "Job") -> dict[str, list[str]]:
     """The corpus by split; the test split stays unread."""
-    from hsae.build import plugin
     from hsae.corpora import SHARES, split
 
-    corpus, settings = plugin("corpus", job.config.corpus)
+    corpus, settings = build.plugin("corpus", job.config.corpus)
     texts: dict[str, list[str]] = {name: [] for name in SHARES}
     for document in corpus.documents(settings, seed=job.config.seed):
         texts[split(document.id)].append(document.text)
@@ -127,7 +160,9 @@ def _texts(job: "Job") -> dict[str, list[str]]:
     return texts
 
 
-def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "Tokenised") -> None:
+def _train(
+    job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "Tokenised", dtype: "torch.dtype"
+) -> None:
     from hsae.lm.pretraining import Optimiser, fit, held_out_loss, load_checkpoint, save_checkpoint, windows
 
     settings = job.config.job
@@ -138,24 +173,34 @@ def _train(job: "Job", model: "LlamaForCausalLM", train: "Tokenised", valid: "To
             f"job.context*job.batch={settings.context * settings.batch}.\n"
             "Take a larger corpus or a smaller job.batch."
         )
-    optimiser = Optimiser(model, lr=settings.lr, steps=steps)
+    optimiser = Optimiser(model, lr=settings.lr, weight_decay=settings.weight_decay, steps=steps)
     start = load_checkpoint(job.out, model, optimiser)
     job.log.rewind(start * settings.context * settings.batch)
     batches = windows(train, context=settings.context, batch=settings.batch, seed=job.config.seed, skip=start)
-    stepping = fit(model, batches, optimiser, start=start, clip=settings.clip)
+    stepping = fit(model, batches, optimiser, start=start, clip=settings.clip, dtype=dtype)
     for step in job.progress(stepping, total=steps - start, desc="pretrain"):
-        if not math.isfinite(step.loss):
-            raise UserError(
-                f"the loss is {step.loss} at step {step.number}.\nTry a smaller job.lr than {settings.lr}."
-            )
-        if step.number % 50 == 0:
-            job.log.scalars({"lm/loss": step.loss}, tokens=step.tokens)
-        if step.number % settings.save_every == 0 or step.number == steps:
+        saves = step.number % settings.save_every == 0 or step.number == steps
+        if step.number % LOG_EVERY == 0:
+            job.log.scalars({"lm/loss": _finite(step, settings.lr)}, tokens=step.tokens)
+        if saves:
+            _finite(step, settings.lr)
             loss = held_out_loss(
                 model, valid, context=settings.context, batch=settings.batch, limit=HELD_OUT_TOKENS
             )
             job.log.scalars({"lm/held_out_loss": loss, "lm/perplexity": math.exp(loss)}, tokens=step.tokens)
             save_checkpoint(job.out, model, optimiser, step=step.number)
+
+
+def _finite(step: "Step", lr: float) -> float:
+    """The loss of a step. Not asked at every step: it waits for the GPU, and a loss that is not finite
+    makes the weights so too, hence all losses after it.
+
+    Raises UserError for one that is not finite.
+    """
+    loss = float(step.loss)
+    if not math.isfinite(loss):
+        raise UserError(f"the loss is {loss} by step {step.number}.\nTry a smaller job.lr than {lr}.")
+    return loss
 
 
 def _held_out(model: "LlamaForCausalLM", valid: "Tokenised", settings: Any) -> dict[str, int | float | str]:
@@ -210,7 +255,14 @@ def _guesses(config: Config) -> dict[str, int | float | str]:
     return {"constant_guess_cloze": sum(right) / len(right)}
 
 
-def _card(config: Config, found: Mapping[str, Any], *, train_tokens: int) -> str:
+def _command(config: Config) -> str:
+    """What a person types to make the same model: what was said of the corpus and of the job's settings."""
+    typed = zip(build.keys(config.overrides), config.overrides, strict=True)
+    said = [override for key, override in typed if key.startswith(("corpus.", "job."))]
+    return shlex.join(["hsae", "job=pretrain", f"corpus={config.corpus.name}", f"seed={config.seed}", *said])
+
+
+def _card(config: Config, found: Mapping[str, Any], *, train_tokens: int, computed: str) -> str:
     """The model card."""
     settings, of = config.job, {"seed": config.seed, **found}
     passes = settings.tokens / train_tokens
@@ -220,7 +272,9 @@ def _card(config: Config, found: Mapping[str, Any], *, train_tokens: int) -> str
     lines = [
         f"# A small language model trained on the corpus `{config.corpus.name}`",
         "",
-        f"Made by `hsae job=pretrain corpus={config.corpus.name} seed={config.seed}`.",
+        f"Made by `{_command(config)}`",
+        f"on {computed}; peak learning rate {settings.lr}, weight decay {settings.weight_decay}, "
+        f"batches of {settings.batch} windows.",
         f"A Llama-shaped causal LM of {of['parameters']:,} parameters ({shape}),",
         f"with a byte-level BPE tokenizer of {settings.vocabulary:,} tokens; weights in float16.",
         f"Trained on {settings.tokens:,} tokens, {passes:.1f} times the {train_tokens:,} of the split train.",

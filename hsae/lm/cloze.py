@@ -5,7 +5,7 @@ several tokens, so candidates are whole words, found best first:
 P(word) = P(its tokens) * P(the next token starts another word).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 WIDTH = 24  # candidates kept per length: at 48 instead, no score in a sample of 200 questions changed
 LENGTH = 3  # tokens in the longest candidate word
+TOGETHER = 32  # prompts, or words, in one forward pass
 
 
 class Question(NamedTuple):
@@ -49,22 +50,40 @@ def likeliest_words(
 ) -> list[str]:
     """The `count` likeliest next words, likeliest first, lower-case."""
     ids = torch.tensor([tokenizer(prompt)["input_ids"]])
-    first = _next(model, ids)[0].masked_fill(~vocabulary.starts, -torch.inf).topk(WIDTH)
-    beam, scores = first.indices[:, None], first.values
-    found: dict[str, float] = {}
-    for length in range(1, LENGTH + 1):
-        ahead = _next(model, torch.cat([ids.expand(len(beam), -1), beam], 1))
-        goes_on = ahead.masked_fill(~vocabulary.goes_on, -torch.inf)
-        ends = torch.log1p(-goes_on.logsumexp(-1).exp().clamp(max=1 - 1e-6))
-        for row, score in zip(beam, (scores + ends).tolist(), strict=True):
-            word = str(tokenizer.decode(row)).strip().lower()
-            found[word] = max(score, found.get(word, -torch.inf))
-        if length == LENGTH:
-            break
-        best = (scores[:, None] + goes_on).flatten().topk(WIDTH)
-        row, token = best.indices // goes_on.shape[1], best.indices % goes_on.shape[1]
-        beam, scores = torch.cat([beam[row], token[:, None]], 1), best.values
+    (found,) = _next_words(model, tokenizer, ids, vocabulary)
+    return _best(found, count)
+
+
+def _best(found: dict[str, float], count: int) -> list[str]:
     return sorted(found, key=found.__getitem__, reverse=True)[:count]
+
+
+def _next_words(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Int[Tensor, "prompt token"],
+    vocabulary: Vocabulary,
+) -> list[dict[str, float]]:
+    """For every prompt, words that may come next and log P(word): those that a beam search meets."""
+    ids, starts = prompts.to(model.device), vocabulary.starts.to(model.device)
+    later = vocabulary.goes_on.to(model.device)
+    first = _next(model, ids).masked_fill(~starts, -torch.inf).topk(WIDTH)
+    beams, scores = first.indices[..., None], first.values
+    found: list[dict[str, float]] = [{} for _ in prompts]
+    for length in range(1, LENGTH + 1):
+        texts = torch.cat([ids[:, None].expand(-1, WIDTH, -1), beams], -1)
+        goes_on = _next(model, texts.flatten(0, 1)).masked_fill(~later, -torch.inf).unflatten(0, scores.shape)
+        ends = torch.log1p(-goes_on.logsumexp(-1).exp().clamp(max=1 - 1e-6))
+        for words, tokens, of in zip(found, beams.tolist(), (scores + ends).tolist(), strict=True):
+            for word, score in zip(map(tokenizer.decode, tokens), of, strict=True):
+                word = str(word).strip().lower()
+                words[word] = max(score, words.get(word, -torch.inf))
+        if length < LENGTH:
+            best = (scores[..., None] + goes_on).flatten(1).topk(WIDTH)
+            row, token = best.indices // goes_on.shape[-1], best.indices % goes_on.shape[-1]
+            kept = beams.gather(1, row[..., None].expand(-1, -1, length))
+            beams, scores = torch.cat([kept, token[..., None]], -1), best.values
+    return found
 
 
 def cloze(
@@ -74,16 +93,25 @@ def cloze(
     *,
     among: int = 10,
 ) -> list[bool]:
-    """For every question, whether an answer is among the likeliest next words."""
+    """For every question, whether an answer is among the likeliest next words.
+
+    Prompts of as many tokens are read together, so that none is padded.
+    """
     vocabulary = Vocabulary(tokenizer)
     model.eval()
-    return [
-        bool(
-            question.answers
-            & set(likeliest_words(model, tokenizer, question.prompt, count=among, vocabulary=vocabulary))
-        )
-        for question in questions
-    ]
+    prompts = [tokenizer(question.prompt)["input_ids"] for question in questions]
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for number, ids in enumerate(prompts):
+        by_length[len(ids)].append(number)
+    right = [False] * len(questions)
+    for alike in by_length.values():
+        for start in range(0, len(alike), TOGETHER):
+            numbers = alike[start : start + TOGETHER]
+            ids = torch.tensor([prompts[number] for number in numbers])
+            words = _next_words(model, tokenizer, ids, vocabulary)
+            for number, found in zip(numbers, words, strict=True):
+                right[number] = not questions[number].answers.isdisjoint(_best(found, among))
+    return right
 
 
 def constant_guess(
@@ -133,20 +161,24 @@ def mean_vectors(
 ) -> Float[Tensor, "word d"]:
     """A word's activation after `layer` blocks: mean over its tokens, then over eight plain sentences."""
     model.eval()
+    starts = torch.tensor([sentence.index("{}") for sentence in SENTENCES])
     vectors = []
-    for word in words:
+    for first in range(0, len(words), TOGETHER):
+        some = words[first : first + TOGETHER]
         texts = tokenizer(
-            [sentence.format(word) for sentence in SENTENCES],
+            [sentence.format(word) for word in some for sentence in SENTENCES],
             padding=True,
             return_tensors="pt",
             return_offsets_mapping=True,
         )
-        starts = torch.tensor([sentence.index("{}") for sentence in SENTENCES])[:, None]
-        begin, end = texts["offset_mapping"].unbind(-1)
-        inside = (end > starts) & (begin < starts + len(word)) & (end > begin)
+        start = starts.repeat(len(some))[:, None]
+        stop = start + torch.tensor([len(word) for word in some]).repeat_interleave(len(SENTENCES))[:, None]
+        begin, end = texts.pop("offset_mapping").unbind(-1)
+        inside = ((end > start) & (begin < stop) & (end > begin)).to(model.device)
+        read = texts.to(model.device)
         hidden = model.base_model(
-            input_ids=texts["input_ids"], attention_mask=texts["attention_mask"], output_hidden_states=True
+            input_ids=read["input_ids"], attention_mask=read["attention_mask"], output_hidden_states=True
         ).hidden_states[layer]
         pooled = (hidden * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
-        vectors.append(pooled.mean(0))
-    return torch.stack(vectors)
+        vectors.append(pooled.unflatten(0, (len(some), len(SENTENCES))).mean(1).cpu())
+    return torch.cat(vectors)

@@ -5,6 +5,9 @@ The architecture is Llama's as transformers has it, so that what comes out is an
 Matrices inside the blocks are trained with Muon (Jordan 2024; in PyTorch since 2.9), everything else with
 AdamW: on this text and size Muon reaches a given held-out loss in fewer tokens. The learning rate warms up
 and then falls linearly to zero.
+
+Everything is computed where the model's parameters are. They and the optimiser's moments are float32 whatever
+the forward pass is computed in, and so is whatever is measured on held-out text.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 from torch.nn import functional as F
@@ -139,7 +142,7 @@ def held_out_loss(
     total = 0.0
     model.eval()
     for start in range(0, count, batch):
-        part = torch.from_numpy(rows[start : start + batch].astype(np.int64))
+        part = torch.from_numpy(rows[start : start + batch].astype(np.int64)).to(model.device)
         total += float(next_token_loss(model, part)) * len(part)
     model.train()
     return total / count
@@ -151,15 +154,16 @@ class Optimiser:
     lr(t) = peak * min(t / warm-up, 1 - t / steps), per optimiser.
     """
 
-    def __init__(self, model: LlamaForCausalLM, *, lr: float, steps: int):
+    def __init__(self, model: LlamaForCausalLM, *, lr: float, weight_decay: float, steps: int):
         inside = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
         known = {id(p) for p in inside}
         rest = [p for p in model.parameters() if id(p) not in known]
         # match_rms_adamw gives both optimisers updates of one size, so that one peak serves both (Liu et
         # al. 2025)
+        shared = {"lr": lr, "weight_decay": weight_decay}
         self.parts = [
-            torch.optim.Muon(inside, lr=lr, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.95), weight_decay=0.01, fused=True),
+            torch.optim.Muon(inside, **shared, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, **shared, betas=(0.9, 0.95), fused=True),
         ]
         self.lr, self.steps, self.warm_up = lr, steps, max(1, min(200, steps // 10))
 
@@ -176,7 +180,8 @@ class Optimiser:
 class Step(NamedTuple):
     number: int
     tokens: int
-    loss: float
+    loss: Float[Tensor, ""]
+    """On the model's device: to read it is to wait for the GPU."""
 
 
 def fit(
@@ -186,17 +191,21 @@ def fit(
     *,
     start: int,
     clip: float,
+    dtype: torch.dtype = torch.float32,
 ) -> Iterator[Step]:
     """The training loop, from step `start` to the optimiser's last; whoever drives it logs, saves and
     stops.
+
+    With `dtype=bfloat16` the matrix products of the forward pass are in bfloat16, all else in float32.
     """
     model.train()
     for number, ids in zip(range(start, optimiser.steps), batches, strict=False):
-        loss = next_token_loss(model, ids)
+        with torch.autocast(model.device.type, dtype=dtype, enabled=dtype != torch.float32):
+            loss = next_token_loss(model, ids.to(model.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimiser.step(number)
-        yield Step(number + 1, (number + 1) * ids.shape[0] * (ids.shape[1] - 1), loss.item())
+        yield Step(number + 1, (number + 1) * ids.shape[0] * (ids.shape[1] - 1), loss.detach())
 
 
 def save_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser, *, step: int) -> None:
@@ -207,10 +216,13 @@ def save_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser,
 
 
 def load_checkpoint(folder: Path, model: LlamaForCausalLM, optimiser: Optimiser) -> int:
-    """Restores the last checkpoint in place and says how many steps it had made; 0 where there is none."""
+    """Restores the last checkpoint in place and says how many steps it had made; 0 where there is none.
+
+    A run that began on a GPU may go on without one, and the other way round.
+    """
     if not (file := folder / CHECKPOINT).is_file():
         return 0
-    state = torch.load(file, weights_only=True)
+    state = torch.load(file, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     for part, saved in zip(optimiser.parts, state["optimiser"], strict=True):
         part.load_state_dict(saved)

@@ -201,11 +201,56 @@ def test_activations_that_are_no_numbers_are_refused(tmp_path):
         run(tmp_path / "out", store=broken)
 
 
-def test_a_real_model_s_activations_become_an_sae_that_hsae_loads(tmp_path):
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
     for number, text in enumerate(sentences(80)):
-        (corpus / f"{number:03d}.txt").write_text(text)
+        (folder / f"{number:03d}.txt").write_text(text)
+    return folder
+
+
+def streamed(corpus, *overrides):
+    read = ["model=tiny", "corpus=text", f"corpus.path={corpus}", "corpus.tokens=900", "train.source=stream"]
+    return composed(*read, "train.tokens=1500", "train.batch=50", "train.pool=200", *overrides)
+
+
+def test_straight_from_the_lm_it_needs_no_store_and_learns_as_from_one(tmp_path, corpus):
+    config = streamed(corpus, f"outputs={tmp_path}")
+    assert train_sae.needs(config) == {}
+    made = execute(config)
+    stored = streamed(corpus, f"outputs={tmp_path}", "train.source=store")
+    execute(build.neighbour(stored, train_sae.needs(stored)["store"]))
+    other = execute(stored)
+    assert made.folder != other.folder
+    found = [outcome.metrics["explained_variance"] for outcome in (made, other)]
+    assert found[0] == pytest.approx(found[1], abs=0.05) and found[0] > 0.3
+
+
+def test_a_killed_training_on_a_stream_ends_with_the_same_bytes(tmp_path, corpus):
+    overrides = list(streamed(corpus, "train.save_every=300").overrides)
+    killed, whole = killed_and_whole(
+        tmp_path,
+        imports=f"""
+            from hsae.execute import Job
+            from hsae.jobs import train_sae
+            from hsae.loggers import Fan
+            from hsae import build
+            config = build.compose({overrides!r})
+        """,
+        work="train_sae.run(Job(config, out, {}, Fan(())))",
+        moments=(("replace", 1), ("fsync", 3)),
+    )
+    assert killed == whole and set(whole) == {"sae.json", "sae.safetensors"}
+
+
+def test_what_a_stream_reads_decides_its_address(corpus):
+    where = lambda *overrides: address(streamed(corpus, *overrides)).fingerprint
+    others = (["train.source=store"], ["train.pool=400"], ["capture.context=64"], ["corpus.tokens=901"])
+    assert len({where(), *(where(*other) for other in others)}) == 5
+    assert where("hardware.batch_tokens=99") == where()
+
+
+def test_a_real_model_s_activations_become_an_sae_that_hsae_loads(tmp_path, corpus):
     config = composed(
         "model=tiny",
         "corpus=text",
