@@ -34,7 +34,8 @@ _LONGEST = timedelta(days=7)  # that one process waits for the others
 
 
 def launch(job: Job, progress: Callable[[], int]) -> Iterator[int]:
-    """Run `work` of the job's module in `hardware.processes` processes; yields what `progress` says meanwhile.
+    """Run `work` of the job's module in `hardware.processes` processes; yields what `progress` says
+    meanwhile.
 
     Raises UserError with what a child said, where one failed; the launcher then stops the others.
     """

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hsae.activations.background import ahead
-from hsae.activations.encoding import Rows, broken, encode, row_bytes
+from hsae.activations.encoding import Dtype, Rows, broken, encode, row_bytes
 from hsae.activations.shard import SPLITS, Shard
 from hsae.activations.windows import START, Chunk, Cursor, Packing, Skipped, Window, chunks, windows
 from hsae.activations.writer import Line, StoreWriter
@@ -47,7 +47,7 @@ class Reading:
     tokens: int | None
     """Rows to take, before outliers are dropped; None takes the whole corpus."""
     packing: Packing = "documents"
-    dtype: str = "float16"
+    dtype: Dtype = "float16"
     outliers: float | None = None
     """Rows whose norm is above so many times the site's median are dropped."""
     batch_tokens: int = 8192
@@ -258,8 +258,8 @@ class _Room:
             f"an activation is not finite as {dtype}{holds}: row {before + row} of the site {site}, "
             f"token {window.position[token]} of the document "
             f"{window.names[int(window.document[token])]!r}.\n"
-            "If the numbers are only too large, type capture.dtype=bfloat16; if the model itself overflows in "
-            "half precision, hardware.dtype=float32; else choose another site."
+            "If the numbers are only too large, type capture.dtype=bfloat16; if the model itself overflows "
+            "in half precision, hardware.dtype=float32; else choose another site."
         )
 
     def shard(self, limits: Mapping[str, float]) -> tuple[Shard, int]:
@@ -327,7 +327,13 @@ def outlier_limits(lm: LM, documents: Documents, reading: Reading) -> dict[str, 
 
 
 def again(
-    lm: LM, documents: Documents, reading: Reading, *, start: Cursor, stop: Cursor, limits: Mapping[str, float]
+    lm: LM,
+    documents: Documents,
+    reading: Reading,
+    *,
+    start: Cursor,
+    stop: Cursor,
+    limits: Mapping[str, float],
 ) -> Shard:
     """The rows of one shard once more, from the place where it starts to the one where the next does."""
     taken: list[Window] = []

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from hsae.corpora import Document, split
-from hsae.errors import UserError
 from hsae.lm.tokens import Reader
 
 _TOGETHER = 256  # documents in one call of the tokenizer
@@ -168,9 +167,7 @@ def _broken(document: Document) -> str | None:
     return None if document.text.strip() else "it is empty"
 
 
-def _filled(
-    documents: Iterator[Window | Skipped], room: int, separator: Ints
-) -> Iterator[Window | Skipped]:
+def _filled(documents: Iterator[Window | Skipped], room: int, separator: Ints) -> Iterator[Window | Skipped]:
     """Documents joined until a window is full, the split changes or the corpus ends."""
     joined: Window | None = None
     for document in documents:

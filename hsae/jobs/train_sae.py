@@ -45,12 +45,12 @@ def needs(config: Config) -> dict[str, Need]:
 
 
 def choices(config: Config) -> dict[str, object]:
-    streamed = {"reading": files.reading_choices(config)} if config.train.source == "stream" else {}
-    return streamed | {
+    return {
         "sae": config.sae.model_dump(),
         "train": config.train.model_dump(exclude={"name", "save_every"}),
         "site": files.site_choice(config.model, config.layers),
         "seed": config.seed,
+        **({"reading": files.reading_choices(config)} if config.train.source == "stream" else {}),
     }
 
 
@@ -145,7 +145,9 @@ def _training(
 
     config, train = job.config, job.config.train
     checkpoint = job.out / CHECKPOINT
-    sample, batches = _first(_batches(job, source, site, skip=0)) if not checkpoint.is_file() else (None, None)
+    sample = batches = None
+    if not checkpoint.is_file():
+        sample, batches = _first(_batches(job, source, site, skip=0))
     scale = saved_scale(checkpoint) if sample is None else norm_scale(sample)
     sae = _sae(job, source, site, scale=scale, sample=sample)
     recipe = Recipe(
@@ -181,9 +183,7 @@ def _first(batches: "Iterator[Tensor]") -> "tuple[Tensor, Iterator[Tensor]]":
     return torch.cat(taken).cpu(), chain(taken, batches)
 
 
-def _sae(
-    job: Job, source: "Store | Stream", site: str, *, scale: float, sample: "Tensor | None"
-) -> "SAE":
+def _sae(job: Job, source: "Store | Stream", site: str, *, scale: float, sample: "Tensor | None") -> "SAE":
     """The SAE before its first step; without a sample, as a checkpoint is about to fill it."""
     from hsae.fit import geometric_median
 

@@ -6,8 +6,9 @@ Matrices inside the blocks are trained with Muon (Jordan 2024; in PyTorch since 
 AdamW: on this text and size Muon reaches a given held-out loss in fewer tokens. The learning rate warms up
 and then falls linearly to zero.
 
-Everything is computed where the model's parameters are. They and the optimiser's moments are float32 whatever
-the forward pass is computed in, and so is whatever is measured on held-out text.
+Everything is computed where the model's parameters are. They and the optimisers' moments are float32 whatever
+the forward pass is computed in, and so is what is measured on held-out text. A CPU gives the same bits every
+time; a GPU adds the gradients of the embeddings in no fixed order, so two runs on it differ by rounding.
 """
 
 from collections.abc import Iterable, Iterator
@@ -154,7 +155,7 @@ class Optimiser:
     lr(t) = peak * min(t / warm-up, 1 - t / steps), per optimiser.
     """
 
-    def __init__(self, model: LlamaForCausalLM, *, lr: float, weight_decay: float, steps: int):
+    def __init__(self, model: LlamaForCausalLM, *, lr: float, weight_decay: float = 0.01, steps: int):
         inside = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
         known = {id(p) for p in inside}
         rest = [p for p in model.parameters() if id(p) not in known]
@@ -196,7 +197,7 @@ def fit(
     """The training loop, from step `start` to the optimiser's last; whoever drives it logs, saves and
     stops.
 
-    With `dtype=bfloat16` the matrix products of the forward pass are in bfloat16, all else in float32.
+    With `dtype=bfloat16` the forward pass runs under autocast: its matrix products are in bfloat16.
     """
     model.train()
     for number, ids in zip(range(start, optimiser.steps), batches, strict=False):

@@ -30,18 +30,10 @@ def stream(lm):
     return stream_of(lm, tokens=900)
 
 
-def same_rows(some, others):
-    """Whether both hold the same rows, whatever their order: each has its nearest at next to no distance."""
-    near = torch.cdist(some, others).min(1)
-    return len(some) == len(others) and (near.values < 5e-2).all() and len(set(near.indices.tolist())) > 0.9 * len(some)
-
-
 def test_its_rows_are_those_of_the_store(store, stream):
     for split in ("train", "valid"):
         rows = store.rows(SITES[1], split)
-        torch.testing.assert_close(
-            stream.rows(SITES[1], split, 0, 10**6), rows, rtol=2e-3, atol=2e-3
-        )
+        torch.testing.assert_close(stream.rows(SITES[1], split, 0, 10**6), rows, rtol=2e-3, atol=2e-3)
         torch.testing.assert_close(stream.rows(SITES[1], split, 3, 7), rows[3:7], rtol=2e-3, atol=2e-3)
 
 

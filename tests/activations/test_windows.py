@@ -117,7 +117,13 @@ def test_later_chunks_are_the_same_when_read_from_their_start(reader):
     for number in (1, 3):
         start = found[number].start
         rest = list(
-            chunks(windows(reader, DOCUMENTS, room=16, start=start), rows=100, most=None, number=number, start=start)
+            chunks(
+                windows(reader, DOCUMENTS, room=16, start=start),
+                rows=100,
+                most=None,
+                number=number,
+                start=start,
+            )
         )
         assert [chunk.start for chunk in rest] == [chunk.start for chunk in found[number:]]
         assert rows(rest[0].windows) == rows(found[number].windows)

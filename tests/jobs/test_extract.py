@@ -105,8 +105,8 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, mode
         """,
         work=f"""
             execute(build.compose(["job=extract", "model.path={model}", "corpus=text", "corpus.path={corpus}",
-                                   "corpus.tokens=3500", "capture.context=32", "hardware=cpu", "evaluations=[]",
-                                   f"outputs={{out}}"]))
+                                   "corpus.tokens=3500", "capture.context=32", "hardware=cpu",
+                                   "evaluations=[]", f"outputs={{out}}"]))
         """,
     )
     data = lambda files: {name: hash for name, hash in files.items() if name.endswith((".h5", "store.json"))}

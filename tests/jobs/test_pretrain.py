@@ -44,6 +44,32 @@ def test_its_card_says_how_it_was_made_and_what_it_scores_beside_the_untrained(m
     assert made.metrics["perplexity"] < made.metrics["untrained_perplexity"]
 
 
+def test_its_card_names_every_setting_that_was_typed_and_what_it_was_computed_on(made):
+    card = (made.folder / "README.md").read_text()
+    typed = [word for word in SMALL if word.startswith("job.")]
+    assert all(word in card for word in typed)
+    assert "on CPU, in float32; peak learning rate 0.008, weight decay 0.01, batches of 8 windows" in card
+    assert str(made.folder.parent) not in card
+
+
+def test_it_is_computed_in_the_dtype_that_was_asked_for(made, tmp_path):
+    other = execute(build.compose([*BUILTIN, "hardware.dtype=bfloat16", f"outputs={tmp_path}"]))
+    assert "on CPU, in bfloat16" in (other.folder / "README.md").read_text()
+    assert other.metrics["held_out_loss"] != made.metrics["held_out_loss"]
+    assert abs(other.metrics["held_out_loss"] - made.metrics["held_out_loss"]) < 0.05
+
+
+def test_float16_is_refused_because_gradients_vanish_in_it(tmp_path):
+    with pytest.raises(UserError, match="hardware.dtype=bfloat16"):
+        execute(build.compose([*BUILTIN, "hardware.dtype=float16", f"outputs={tmp_path}"]))
+
+
+def test_a_loss_that_is_not_finite_ends_it_before_anything_is_saved(tmp_path):
+    with pytest.raises(UserError, match=r"by step 3(?s:.)*smaller job\.lr"):
+        execute(build.compose([*BUILTIN, "job.lr=1e30", f"outputs={tmp_path}"]))
+    assert not list(tmp_path.rglob("checkpoint.pt"))
+
+
 def test_questions_without_known_answers_are_not_scored(made):
     assert not [name for name in made.metrics if "cloze" in name or "neighbours" in name]
 

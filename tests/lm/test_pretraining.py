@@ -100,6 +100,50 @@ def test_killed_and_resumed_equals_uninterrupted(tokenizer, tmp_path):
         assert torch.equal(value, second.state_dict()[name]), name
 
 
+def test_in_bfloat16_it_learns_as_much_and_its_weights_stay_float32(tokenizer):
+    tokens, found = tokenise(tokenizer, TEXTS), {}
+    for dtype in (torch.float32, torch.bfloat16):
+        model, optimiser = make(tokenizer, steps=40)
+        for step in fit(
+            model,
+            windows(tokens, context=8, batch=4, seed=0, skip=0),
+            optimiser,
+            start=0,
+            clip=1.0,
+            dtype=dtype,
+        ):
+            assert step.loss.dtype == torch.float32
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        found[dtype] = held_out_loss(model, tokens, context=8, batch=4, limit=400)
+    assert found[torch.bfloat16] != found[torch.float32]
+    assert abs(found[torch.bfloat16] - found[torch.float32]) < 0.1
+
+
+def test_weight_decay_keeps_weights_smaller(tokenizer):
+    norms = []
+    for weight_decay in (0.0, 1.0):
+        model = new_model(vocabulary=len(tokenizer), **SHAPE, seed=0)
+        train(tokenizer, model, Optimiser(model, lr=1e-2, weight_decay=weight_decay, steps=20))
+        norms.append([float(p.norm()) for p in model.parameters()])
+    assert all(decayed < free for free, decayed in zip(*norms, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_what_a_gpu_began_a_cpu_finishes(tokenizer, tmp_path):
+    tokens = tokenise(tokenizer, TEXTS)
+    whole, optimiser = make(tokenizer)
+    train(tokenizer, whole, optimiser)
+    first = new_model(vocabulary=len(tokenizer), **SHAPE, seed=0).cuda()
+    begun = Optimiser(first, lr=1e-2, steps=6)
+    assert train(tokenizer, first, begun, until=3).loss.is_cuda
+    save_checkpoint(tmp_path, first, begun, step=3)
+    second, optimiser = make(tokenizer)
+    assert load_checkpoint(tmp_path, second, optimiser) == 3
+    train(tokenizer, second, optimiser, start=3)
+    losses = [held_out_loss(model, tokens, context=8, batch=4, limit=400) for model in (whole, second)]
+    assert abs(losses[0] - losses[1]) < 0.02
+
+
 def test_the_learning_rate_rises_then_falls_to_zero(tokenizer):
     model, optimiser = make(tokenizer, steps=100)
     seen = []
