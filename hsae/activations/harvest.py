@@ -19,10 +19,10 @@ from torch import Tensor
 from hsae.activations.background import ahead
 from hsae.activations.encoding import Dtype, Rows, broken, encode, row_bytes
 from hsae.activations.shard import SPLITS, Shard
-from hsae.activations.windows import START, Chunk, Cursor, Packing, Skipped, Window, chunks, windows
+from hsae.activations.windows import START, Chunk, Cursor, Packing, Window, chunks, windows
 from hsae.activations.writer import Line, StoreWriter
 from hsae.config import Config
-from hsae.corpora import Document
+from hsae.corpora import Document, Skipped
 from hsae.errors import UserError
 from hsae.lm import LM
 from hsae.lm.batching import by_length
@@ -32,7 +32,7 @@ SHARD_BYTES, SHARD_ROWS = 256 << 20, 1 << 16
 SAMPLE = 4096
 """Rows, from the corpus's beginning on, whose norms tell what an outlier is."""
 
-Documents = Callable[[], Iterable[Document]]
+Documents = Callable[[], Iterable[Document | Skipped]]
 """Gives the corpus from its beginning, each time it is called."""
 
 
@@ -64,7 +64,7 @@ class Reading:
         )
 
     def windows(
-        self, lm: LM, documents: Iterable[Document], start: Cursor = START
+        self, lm: LM, documents: Iterable[Document | Skipped], start: Cursor = START
     ) -> Iterator[Window | Skipped]:
         """The corpus as windows that fit into the model. Raises `UserError` for a context that it does not
         have."""

@@ -21,7 +21,7 @@ from hsae.activations.columns import Columns, Damage
 from hsae.activations.encoding import Rows, decode
 from hsae.activations.pool import Order, Turn, cut, stretches
 from hsae.activations.shard import SPLITS, Shard
-from hsae.activations.writer import INDEX, Line
+from hsae.activations.writer import INDEX, SKIPPED, Line
 from hsae.errors import UserError
 
 POOL = 1 << 17
@@ -57,12 +57,20 @@ class Store:
                 "Extract again with the model that is meant, or name the store's own."
             )
         self.sites: list[str] = list(self._index["sites"])
-        self.skipped: list[tuple[str, str]] = [(id, why) for id, why in self._index["skipped"]]
+        self.reasons: dict[str, int] = self._index["skipped"]
+        """How many documents were passed over, by the reason."""
         self.dropped: int = self._index["dropped"]
         self.limits: dict[str, float] = self._index["limits"]
         self.shards: list[Line] = self._index["shards"]
         """What the journals say of each: where in the corpus it starts, its rows, size and checksum."""
         self._columns = Columns(self.folder, self.shards)
+
+    def skipped(self) -> Iterator[tuple[str, str]]:
+        """Id and reason of every document that was passed over."""
+        with (self.folder / SKIPPED).open() as stream:
+            for line in stream:
+                id, why = json.loads(line)
+                yield id, why
 
     def d(self, site: str) -> int:
         """Width of the site."""
@@ -82,12 +90,12 @@ class Store:
         out = torch.empty(len(wanted), self.d(site))
         done = 0
         for begin, rows in self._columns.in_corpus_order(split, wanted.start, wanted.stop):
-            for some in rows.split(_TOGETHER):
-                there, back = some.sort()
+            there, place = rows.sort()  # as they stand in the file, and where each belongs
+            for some, places in zip(there.split(_TOGETHER), place.split(_TOGETHER), strict=True):
                 held = self._room([site], len(some))
-                self._columns.read(held, split, stretches(there + begin))
-                out[done + back] = _decoded(held, site)
-                done += len(some)
+                self._columns.read(held, split, stretches(begin + some))
+                out.index_copy_(0, done + places, _decoded(held, site))
+            done += len(rows)
         return out
 
     def tokens(self, split: str) -> Int32[Tensor, " row"]:

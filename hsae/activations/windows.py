@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, final
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from hsae.corpora import Document, split
+from hsae.corpora import Document, Skipped, fault, split
 from hsae.lm.tokens import Reader
 
 _TOGETHER = 256  # documents in one call of the tokenizer
@@ -83,20 +83,12 @@ class Window(NamedTuple):
         )
 
 
-@final
-class Skipped(NamedTuple):
-    """A document that gives no rows."""
-
-    id: str
-    why: str
-
-
 Packing = Literal["documents", "concatenated"]
 
 
 def windows(
     reader: Reader,
-    documents: Iterable[Document],
+    documents: Iterable[Document | Skipped],
     *,
     room: int,
     packing: Packing = "documents",
@@ -107,7 +99,8 @@ def windows(
 
     `documents`: a window holds a piece of one document. `concatenated`: it is filled up with the documents
     that follow, as far as they are of the same split, each behind the reader's prefix; tokens then see the
-    documents before theirs. A document that is broken or empty is named in its place instead.
+    documents before theirs. A document that the corpus passes over, or that has no tokens, is named in its
+    place instead.
     """
     if packing == "documents":
         yield from _pieces(reader, documents, room, start)
@@ -117,12 +110,12 @@ def windows(
 
 
 def _pieces(
-    reader: Reader, documents: Iterable[Document], room: int, start: Cursor
+    reader: Reader, documents: Iterable[Document | Skipped], room: int, start: Cursor
 ) -> Iterator[Window | Skipped]:
     special = np.array(sorted(reader.special), np.int32)
     for number, document, ids in _tokenised(reader, documents, start.document):
-        if isinstance(ids, str):
-            yield Skipped(document.id, ids)
+        if isinstance(document, Skipped):
+            yield document
             continue
         first = start.position if number == start.document else 0
         of = split(document.id)
@@ -139,32 +132,25 @@ def _pieces(
 
 
 def _tokenised(
-    reader: Reader, documents: Iterable[Document], first: int
-) -> Iterator[tuple[int, Document, Ints | str]]:
-    """Every document's number and tokens, or why it has none."""
-    numbered = islice(enumerate(documents), first, None)
+    reader: Reader, documents: Iterable[Document | Skipped], first: int
+) -> Iterator[tuple[int, Document | Skipped, Ints]]:
+    """Every document's number and tokens."""
+    none = np.zeros(0, np.int32)
+    numbered = islice(enumerate(map(_sound, documents)), first, None)
     while group := list(islice(numbered, _TOGETHER)):
-        problems = {number: why for number, document in group if (why := _broken(document))}
-        sound = [(number, document) for number, document in group if number not in problems]
-        texts = [document.text for _, document in sound]
-        found = dict(zip((number for number, _ in sound), reader.ids(texts), strict=True)) if texts else {}
+        texts = [document.text for _, document in group if isinstance(document, Document)]
+        found = iter(reader.ids(texts) if texts else [])
         for number, document in group:
-            ids = found.get(number)
-            why = problems.get(number, "it has no tokens")
-            yield number, document, np.array(ids, np.int32) if ids else why
+            ids = next(found) if isinstance(document, Document) else []
+            if isinstance(document, Document) and not ids:
+                document = Skipped(document.id, "it has no tokens")
+            yield number, document, np.array(ids, np.int32) if ids else none
 
 
-def _broken(document: Document) -> str | None:
-    """Why a document cannot be read, or None."""
-    if not isinstance(document.text, str):
-        return f"its text is {type(document.text).__name__}, not text"
-    if "\0" in document.text:
-        return "it holds binary data"
-    try:
-        document.text.encode()
-    except UnicodeEncodeError as problem:
-        return f"it is not valid Unicode: {problem.reason}"
-    return None if document.text.strip() else "it is empty"
+def _sound(document: Document | Skipped) -> Document | Skipped:
+    if isinstance(document, Document) and (why := fault(document.text)) is not None:
+        return Skipped(document.id, why)
+    return document
 
 
 def _filled(documents: Iterator[Window | Skipped], room: int, separator: Ints) -> Iterator[Window | Skipped]:

@@ -3,15 +3,18 @@
 shard-00000.h5     rows of all sites, see `hsae.activations.shard`
 journal-0.jsonl    a line per shard that process 0 finished: its size and checksum, its rows, the place in
                    the corpus where it starts and where the next one does
-store.json         all journals in one: sites and widths, the model, counts by split, skipped documents
+skipped.jsonl      id and reason, a line for each document that was passed over
+store.json         all journals in one: sites and widths, the model, counts by split
 """
 
 import errno
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, final
 
@@ -21,7 +24,7 @@ from hsae.activations.windows import Cursor
 from hsae.errors import UserError
 from hsae.journal import Journal, complete, whole
 
-INDEX = "store.json"
+INDEX, SKIPPED = "store.json", "skipped.jsonl"
 
 Line = dict[str, Any]
 """What a journal says of a shard."""
@@ -119,12 +122,21 @@ class StoreWriter:
             "rows": sum(line["rows"] for line in lines),
             "splits": {name: sum(line["splits"][name] for line in lines) for name in SPLITS},
             "dropped": sum(line["dropped"] for line in lines),
-            "skipped": [*(pair for line in lines for pair in line["skipped"]), *map(list, skipped)],
+            "skipped": self._tell(chain(*(line["skipped"] for line in lines), skipped)),
             "shards": [{key: line[key] for key in line if key != "skipped"} for line in lines],
         }
         said = json.dumps(index, indent=1) + "\n"
         with _room(self.folder / INDEX, len(said)), whole(self.folder / INDEX) as draft:
             draft.write_text(said)
+
+    def _tell(self, skipped: Iterable[Sequence[str]]) -> dict[str, int]:
+        """Write skipped.jsonl; how many were passed over for each reason."""
+        reasons = Counter[str]()
+        with whole(self.folder / SKIPPED) as draft, draft.open("w") as stream:
+            for id, why in skipped:
+                stream.write(json.dumps([id, why]) + "\n")
+                reasons[why] += 1
+        return dict(reasons)
 
     def _true(self, lines: Sequence[Line]) -> Line:
         """Of what journals say of one shard, that which is true: it may have been lost and made again."""

@@ -42,7 +42,8 @@ def data_home() -> Path:
     return Path(os.environ.get("HSAE_DATA") or Path(cache) / "hsae")
 
 
-def _candidates() -> list[Path]:
+def nltk_folders() -> list[Path]:
+    """Where NLTK's data may lie on this machine, those named by the user first."""
     named = [Path(p) for p in os.environ.get("NLTK_DATA", "").split(os.pathsep) if p]
     usual = [Path.home() / "nltk_data", Path(sys.prefix) / "nltk_data", Path("/usr/share/nltk_data")]
     return [*named, data_home() / "nltk_data", *usual]
@@ -50,7 +51,7 @@ def _candidates() -> list[Path]:
 
 def find() -> Path | None:
     """The NLTK data folder that holds a complete WordNet, if there is one."""
-    for home in _candidates():
+    for home in nltk_folders():
         if all((home / "corpora/wordnet" / file).is_file() for file in [*FILES, "lexnames"]):
             return home
     return None

@@ -13,7 +13,8 @@ from pydantic import PositiveInt
 from hsae.concepts import Taxonomy, builtin
 from hsae.concepts.articles import indefinite, uncountable
 from hsae.config import Part
-from hsae.corpora.document import Document
+from hsae.corpora.document import Document, Skipped
+from hsae.corpora.unique import unique
 from hsae.seeding import numpy_stream
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Settings(Part):
     tokens: PositiveInt
 
 
-def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: ARG001  a job counts its tokens
+def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:  # noqa: ARG001  a job counts its tokens
     """Some 12,000 short documents; the seed draws their siblings and strangers, and their order."""
     nouns = _Nouns(builtin.load(builtin.Settings(name="builtin", n=None), seed=seed))
     draw = numpy_stream(seed, "builtin corpus sentences")
@@ -109,7 +110,7 @@ def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: 
         for number, start in enumerate(range(0, len(said), SENTENCES)):
             found.append(Document(f"{concept.id}#{number:02d}", " ".join(said[start : start + SENTENCES])))
     order = numpy_stream(seed, "builtin corpus order").permutation(len(found))
-    yield from (found[position] for position in order)
+    return unique((found[position] for position in order), source="corpus=builtin")
 
 
 @final

@@ -14,6 +14,28 @@ class Document(NamedTuple):
     text: str
 
 
+class Skipped(NamedTuple):
+    """Stands in the place of a document that cannot be used: its id, or the file that it would be in."""
+
+    id: str
+    why: str
+
+
 def split(document_id: str) -> str:
     """train, valid or test, by a hash of the id alone."""
     return split_of(document_id, salt="document split", shares=SHARES)
+
+
+def fault(text: object) -> str | None:
+    """Why this cannot be the text of a document, or None."""
+    if text is None:
+        return "it has no text"
+    if not isinstance(text, str):
+        return f"its text is {type(text).__name__}, not text"
+    if "\0" in text:
+        return "it holds binary data"
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        return f"it is not valid Unicode: {problem.reason}"
+    return None if text.strip() else "it is empty"

@@ -7,53 +7,59 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from hsae.config import Part
-from hsae.corpora.document import Document
+from hsae.corpora import files
+from hsae.corpora.document import Document, Skipped
+from hsae.corpora.rows import Rows, documents
 from hsae.corpora.unique import unique
 from hsae.errors import UserError
 
+SECONDS = 10
+"""After which the hub counts as out of reach."""
 
-class Hub(Part):
-    """A data set: `path` on the hub or a local folder, its `subset` and `split`, the `column` with the text,
-    and the commit that pins it (`revision`); `tokens`: how many a job takes, in the data set's own order."""
 
-    tokens: PositiveInt
+class Hub(Rows):
+    """A data set: `path` on the hub or a local folder, its `subset` and `split`, and the commit that pins it
+    (`revision`)."""
+
     path: Annotated[str, Field(min_length=1)]
     subset: str | None
     split: Annotated[str, Field(min_length=1)]
-    column: Annotated[str, Field(min_length=1)]
-    revision: str | None
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None
 
     @model_validator(mode="after")
     def _pinned(self) -> "Hub":
-        if self.revision is None and not Path(self.path).expanduser().is_dir():
+        if self.revision is None and not self.is_local:
             raise ValueError(
                 "revision: name the commit of the data set, so that everybody reads the same text"
             )
         return self
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the data set is a folder of this machine."""
+        return Path(self.path).expanduser().is_dir()
 
-def stream(settings: Hub) -> Iterator[Document]:
-    """The rows' texts as documents, in the data set's order, exact copies and empty texts dropped.
 
-    The id is the row's own (`id`) where it has one, else its number. Raises `UserError` where `datasets` is
-    missing, the hub cannot be reached, or there is no such data set, split or column.
+def stream(settings: Hub) -> Iterator[Document | Skipped]:
+    """The rows' texts as documents, in the data set's order.
+
+    Raises `UserError` where `datasets` is missing, the hub cannot be reached, or there is no such data set,
+    split or column.
     """
-    yield from unique(_documents(settings))
+    home = f"{settings.subset or 'default'}/{settings.split}#"
+    home = home if settings.is_local else f"{settings.path}/{home}"
+    rows = ((f"{home}{number}", row) for number, row in enumerate(_rows(settings)))
+    return unique(documents(rows, settings, prefix=home), source=f"corpus.path={settings.path}")
 
 
-def _documents(settings: Hub) -> Iterator[Document]:
-    home = f"{settings.path}/{settings.subset or 'default'}/{settings.split}"
-    for number, row in enumerate(_rows(settings)):
-        if settings.column not in row:
-            raise UserError(
-                f"corpus.column={settings.column}: the rows of {settings.path} have {', '.join(sorted(row))}."
-            )
-        text = row[settings.column]
-        if isinstance(text, str) and text.strip():
-            yield Document(f"{home}#{row.get('id', number)}", text.strip())
+def fingerprint(settings: Hub) -> str:
+    """The commit, or a hash of the files in a local folder."""
+    if settings.revision is not None and not settings.is_local:
+        return settings.revision
+    root, found = files.find(settings.path, ("",), corpus=settings.path)
+    return files.fingerprint(root, found)
 
 
 def _rows(settings: Hub) -> Iterator[dict[str, Any]]:
@@ -63,25 +69,63 @@ def _rows(settings: Hub) -> Iterator[dict[str, Any]]:
         raise UserError(
             f'The corpus {settings.path} is read with the package datasets.\nType  pip install "hsae[hf]"'
         ) from None
+    if not settings.is_local:
+        _reach(settings)
     try:
-        yield from datasets.load_dataset(
+        rows = datasets.load_dataset(
             settings.path,
             name=settings.subset,
             split=settings.split,
-            revision=settings.revision,
+            revision=None if settings.is_local else settings.revision,
             streaming=True,
         )
+        for number, row in enumerate(rows):
+            if number == 0:
+                _check(row, settings)
+            yield row
     except FileNotFoundError as error:
-        raise UserError(
-            f"corpus.path={settings.path} corpus.revision={settings.revision}: no such data set is found.\n"
-            f"{error}"
-        ) from error
-    except OSError as error:  # what datasets raises without a network
-        raise UserError(
-            f"The data set {settings.path} could not be reached: {error}\n"
-            "Check the network, or choose corpus=builtin, wordnet or text, which need none."
-        ) from error
+        raise _missing(settings, error) from error
+    except OSError as error:
+        raise _unreachable(settings, error) from error
     except ValueError as error:
         raise UserError(
             f"{settings.path} cannot be read with subset={settings.subset} split={settings.split}:\n{error}"
         ) from error
+
+
+def _reach(settings: Hub) -> None:
+    """Ask for the commit once: `datasets` would try again for half a minute before it says that there is no
+    network."""
+    from huggingface_hub import HfApi, errors
+
+    # its faults of transport belong to whichever HTTP library a release is built on; this is their root
+    transport = errors.HfHubHTTPError.__bases__
+    try:
+        HfApi().dataset_info(settings.path, revision=settings.revision, timeout=SECONDS)
+    except errors.OfflineModeIsEnabled:
+        return  # asked for (HF_HUB_OFFLINE): a copy in the cache may do
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
+        raise _missing(settings, error) from error
+    except (OSError, *transport) as error:
+        raise _unreachable(settings, error) from error
+
+
+def _missing(settings: Hub, error: Exception) -> UserError:
+    return UserError(
+        f"corpus.path={settings.path} corpus.revision={settings.revision}: no such data set is found.\n{error}"
+    )
+
+
+def _unreachable(settings: Hub, error: Exception) -> UserError:
+    return UserError(
+        f"The data set {settings.path} could not be reached: {error}\n"
+        "Check the network, or choose corpus=builtin, wordnet, brown, text or synthetic, which need none."
+    )
+
+
+def _check(row: dict[str, Any], settings: Hub) -> None:
+    for key, column in (("column", settings.column), ("id", settings.id)):
+        if column is not None and column not in row:
+            raise UserError(
+                f"corpus.{key}={column}: the rows of {settings.path} have {', '.join(sorted(row))}."
+            )

@@ -1,179 +1,118 @@
-"""Text files of one's own: a file, or a folder with everything below it.
+"""Text files of one's own: paragraphs with empty lines between them, gathered into documents.
 
-`.txt` and `.md` are read as paragraphs with empty lines between them, gathered into documents; `.jsonl` holds
-one document a line. Files that are not text are named, skipped and counted.
+Files that are not text are named, skipped and counted.
 """
 
 import codecs
-import json
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import IO, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from hsae.config import Part
-from hsae.corpora.document import Document
+from hsae.corpora import files
+from hsae.corpora.document import Document, Skipped
 from hsae.corpora.unique import unique
-from hsae.errors import UserError
 
-SUFFIXES = (".jsonl", ".md", ".txt")
+SUFFIXES = (".txt", ".md")
 BLOCK = 1 << 20
 
 
 class Settings(Part):
-    """`tokens`: how many a job takes, in the order of the files' names; `column`: the key of a .jsonl line's
-    text; `characters`: paragraphs are gathered into documents of at most this length."""
+    """`tokens`: how many a job takes, in the order of the files' names; `path`: a file, or a folder with
+    everything below it; `characters`: paragraphs are gathered into documents of at most this length."""
 
     name: Literal["text"]
     tokens: PositiveInt
     path: str | None
-    column: Annotated[str, Field(min_length=1)]
     characters: Annotated[int, Field(ge=100)]
 
 
-@final
-class Reading(Iterator[Document]):
-    """The documents of a corpus; `skipped` grows while it is read and names what could not be."""
-
-    def __init__(self, documents: Iterator[Document], skipped: list[str]):
-        self._documents, self.skipped = documents, skipped
-
-    def __next__(self) -> Document:
-        return next(self._documents)
-
-
-def documents(settings: Settings, *, seed: int) -> Reading:  # noqa: ARG001  the files' own order is kept
-    """Documents in the order of file names, `<file>#<number>` as ids, exact copies dropped.
+def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:  # noqa: ARG001  the files' order is kept
+    """Documents in the order of file names, `<file>#<number>` from 0 as ids.
 
     Raises `UserError` where the path holds no text: at once where nothing is there, else once all is read.
     """
-    root, files = _files(settings)
-    skipped: list[str] = []
-    return Reading(_read(root, files, settings, skipped), skipped)
+    root, found = _files(settings)
+    items = (item for file in found for item in _read(file, files.name(file, root), settings.characters))
+    return unique(items, source=f"corpus.path={settings.path}")
 
 
 def fingerprint(settings: Settings) -> str:
     """A hash of the files' names and bytes: the path alone does not say what is in them."""
-    root, files = _files(settings)
-    digest = blake2b(digest_size=8)
-    for file in files:
-        digest.update(f"{_name(file, root)}\0{file.stat().st_size}\0".encode())
-        for block in _blocks(file):
-            digest.update(block)
-    return digest.hexdigest()
+    return files.fingerprint(*_files(settings))
 
 
 def _files(settings: Settings) -> tuple[Path, list[Path]]:
-    """The folder that ids are relative to, and the files to read."""
-    if settings.path is None:
-        raise UserError("corpus=text needs text.\nType corpus.path=<file or folder>.")
-    path = Path(settings.path).expanduser()
-    if path.is_file():
-        return path.parent, [path]
-    if not path.is_dir():
-        raise UserError(f"corpus.path={settings.path}: there is no such file or folder.")
-    below = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    files = sorted(below, key=lambda file: _name(file, path))
-    if not files:
-        raise UserError(f"corpus.path={settings.path}: no {', '.join(SUFFIXES)} file lies in this folder.")
-    return path, files
+    return files.find(settings.path, SUFFIXES, corpus="text")
 
 
-def _name(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
-
-
-def _read(root: Path, files: list[Path], settings: Settings, skipped: list[str]) -> Iterator[Document]:
-    given = 0
-    for document in unique(_all(root, files, settings, skipped)):
-        given += 1
-        yield document
-    if not given:
-        named = "".join(f"\n  {line}" for line in skipped[:3])
-        raise UserError(
-            f"corpus.path={settings.path} holds no text ({len(files)} files, {len(skipped)} faults).{named}"
-        )
-
-
-def _all(root: Path, files: list[Path], settings: Settings, skipped: list[str]) -> Iterator[Document]:
-    for file in files:
-        name = _name(file, root)
-        if (fault := _fault(file)) is not None:
-            skipped.append(f"{name}: {fault}")
-        elif file.suffix.lower() == ".jsonl":
-            yield from _lines(file, name, settings.column, skipped)
-        else:
-            with file.open(encoding="utf-8-sig") as lines:
-                texts = _gathered(_pieces(_paragraphs(lines), settings.characters), settings.characters)
-                yield from (Document(f"{name}#{number}", text) for number, text in enumerate(texts))
+def _read(file: Path, name: str, characters: int) -> Iterator[Document | Skipped]:
+    if (why := _fault(file)) is not None:
+        yield Skipped(name, why)
+        return
+    with file.open(encoding="utf-8-sig") as stream:
+        for number, text in enumerate(_gathered(_pieces(_lines(stream), characters), characters)):
+            yield Document(f"{name}#{number}", text)
 
 
 def _fault(file: Path) -> str | None:
     """Why a file cannot be read as text; the whole of it is looked at before any of it is given out."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder, blank = codecs.getincrementaldecoder("utf-8")(), True
     try:
-        for block in _blocks(file):
-            if b"\0" in block:
-                return "a binary file (it holds NUL bytes)"
-            decoder.decode(block)
+        with file.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                if b"\0" in block:
+                    return "a binary file (it holds NUL bytes)"
+                blank = not decoder.decode(block).strip("\ufeff \t\r\n") and blank
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return "not UTF-8 text"
     except OSError as error:
         return error.strerror or "cannot be read"
-    return None if file.stat().st_size else "empty"
+    return "empty" if blank else None
 
 
-def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            yield block
+def _lines(stream: IO[str]) -> Iterator[str]:
+    """The lines; one longer than a block comes in parts, cut behind a space."""
+    rest = ""
+    while block := stream.readline(BLOCK):
+        line, rest = rest + block, ""
+        if len(block) == BLOCK and not block.endswith("\n"):
+            cut = line.rfind(" ") + 1 or len(line)
+            line, rest = line[:cut], line[cut:]
+        yield line
+    if rest:
+        yield rest
 
 
-def _lines(file: Path, name: str, column: str, skipped: list[str]) -> Iterator[Document]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                text = json.loads(line)[column]
-            except json.JSONDecodeError:
-                skipped.append(f"{name}, line {number}: not JSON")
-            except (KeyError, TypeError, IndexError):
-                skipped.append(f"{name}, line {number}: no {column!r} in it")
-            else:
-                if isinstance(text, str) and text.strip():
-                    yield Document(f"{name}#{number}", text.strip())
-                else:
-                    skipped.append(f"{name}, line {number}: {column!r} holds no text")
-
-
-def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
-    """Runs of lines between empty ones."""
-    paragraph: list[str] = []
+def _pieces(lines: Iterable[str], characters: int) -> Iterator[str]:
+    """Paragraphs, which are runs of lines between empty ones; the overlong cut at the last space that fits."""
+    held = ""
     for line in lines:
-        if line.strip():
-            paragraph.append(line.strip())
-        elif paragraph:
-            yield "\n".join(paragraph)
-            paragraph = []
-    if paragraph:
-        yield "\n".join(paragraph)
+        if stripped := line.strip():
+            *whole, held = _cut(f"{held}\n{stripped}".lstrip("\n"), characters)
+            yield from whole
+        elif held:
+            yield held
+            held = ""
+    if held:
+        yield held
 
 
-def _pieces(paragraphs: Iterable[str], characters: int) -> Iterator[str]:
-    """Paragraphs, the overlong ones cut at the last space that fits."""
-    for paragraph in paragraphs:
-        rest = paragraph
-        while len(rest) > characters:
-            cut = rest.rfind(" ", 1, characters)
-            cut = cut if cut > 0 else characters
-            yield rest[:cut].rstrip()
-            rest = rest[cut:].lstrip()
-        if rest:
-            yield rest
+def _cut(text: str, characters: int) -> Iterator[str]:
+    """The text in pieces that fit, the last of them possibly empty."""
+    start = 0
+    while len(text) - start > characters:
+        end = start + characters
+        space = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
+        cut = space if space > 0 else end
+        yield text[start:cut].rstrip()
+        start = cut
+        while text[start : start + 1].isspace():
+            start += 1
+    yield text[start:]
 
 
 def _gathered(pieces: Iterable[str], characters: int) -> Iterator[str]:

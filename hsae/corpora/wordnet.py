@@ -14,7 +14,8 @@ from pydantic import PositiveInt
 
 from hsae.concepts.wordnet import Synset, synsets
 from hsae.config import Part
-from hsae.corpora.document import Document
+from hsae.corpora.document import Document, Skipped
+from hsae.corpora.unique import unique
 from hsae.seeding import numpy_stream, unit_interval
 
 if TYPE_CHECKING:
@@ -136,15 +137,11 @@ def _all(seed: int) -> list[Document]:
     return found
 
 
-def documents(settings: Settings, *, seed: int) -> Iterator[Document]:  # noqa: ARG001  a job counts its tokens
+def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:  # noqa: ARG001  a job counts its tokens
     """All documents in an order shuffled by the seed; a text that stands twice is given once."""
     found = _all(seed)
-    seen: set[str] = set()
-    for position in numpy_stream(seed, "wordnet corpus order").permutation(len(found)):
-        document = found[position]
-        if document.text not in seen:
-            seen.add(document.text)
-            yield document
+    order = numpy_stream(seed, "wordnet corpus order").permutation(len(found))
+    return unique((found[position] for position in order), source="corpus=wordnet")
 
 
 def _answers(row: Synset, rows: dict[str, Synset]) -> frozenset[str]:

@@ -4,7 +4,6 @@ hsae job=extract model=gpt2 layers=quartiles corpus=wikipedia corpus.tokens=1000
 hsae job=extract hardware.processes=4
 """
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,9 +20,6 @@ FORMAT = 2
 
 BESIDE = 12
 """Bytes of a row beside its activations: token, document, position."""
-SKIPPED = "skipped.jsonl"
-"""A line for every document that gave no rows: its id, and why."""
-
 
 class Settings(Part):
     """All choices stand in other groups: model, layers, corpus, capture."""
@@ -65,10 +61,10 @@ def run(job: Job) -> dict[str, int | float | str]:
     for _ in job.progress(_thousands(steps), total=wanted // 1000, desc="thousand rows"):
         pass
     store, seconds = Store(job.out), time.monotonic() - start
-    skipped = [json.loads(line) for line in (job.out / SKIPPED).read_text().splitlines()]
-    if skipped:
-        job.say(f"{len(skipped)} documents were skipped, such as {': '.join(skipped[0])}; see {SKIPPED}")
-        job.log.table("skipped documents", ["document", "why"], skipped)
+    for why, count in store.reasons.items():
+        first = next(id for id, reason in store.skipped() if reason == why)
+        job.say(f"{count:,} documents were passed over, such as {first}: {why}")
+    job.log.table("passed over", ["why", "documents"], [[*pair] for pair in store.reasons.items()])
     if store.dropped:
         job.say(f"{store.dropped:,} rows were dropped as outliers")
     if store.count() + store.dropped < wanted:
@@ -76,7 +72,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     return {
         "rows": store.count(),
         "documents": len(store.document_ids()),
-        "skipped": len(skipped),
+        "skipped": sum(store.reasons.values()),
         "outliers": store.dropped,
         "tokens_per_second": round((store.count() - before) / seconds, 1),
     }
@@ -102,9 +98,7 @@ def work(job: Job, process: int, processes: int, alive: Callable[[], bool]) -> N
 def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
     """Writes this process's shards, and the first of them the index when all have written theirs."""
     from hsae.activations.harvest import Reading, harvest, outlier_limits
-    from hsae.activations.store import Store
     from hsae.activations.writer import StoreWriter
-    from hsae.journal import whole
     from hsae.lm import load
 
     config = job.config
@@ -117,12 +111,11 @@ def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
     corpus, settings = build.plugin("corpus", config.corpus)
     # seed 0 whatever config.seed: runs with different seeds train on the same activations
     documents = partial(corpus.documents, settings, seed=0)
-    main = documents()
     reading = Reading.of(config, lm.layers)
     writer = StoreWriter(job.out, process=process)
     limits = outlier_limits(lm, documents, reading)  # the same in every process: it reads the same rows
     behind = yield from harvest(
-        lm, lambda: main, writer, reading, limits=limits, process=process, processes=processes
+        lm, documents, writer, reading, limits=limits, process=process, processes=processes
     )
     if processes > 1:
         _wait_for_all()
@@ -137,10 +130,6 @@ def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
             limits=limits,
             skipped=behind,
         )
-        # what the corpus itself could not read, where it is of files that may be broken
-        unread = [said.split(": ", 1) for said in getattr(main, "skipped", ())]
-        with whole(job.out / SKIPPED) as draft:
-            draft.write_text("".join(json.dumps(said) + "\n" for said in [*unread, *Store(job.out).skipped]))
 
 
 def _wait_for_all() -> None:

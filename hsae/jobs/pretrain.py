@@ -99,7 +99,7 @@ def run(job: "Job") -> dict[str, int | float | str]:
         job.say(f"the corpus has only {len(tokenizer)} of the {settings.vocabulary} tokens asked for")
     train, valid = (tokenise(tokenizer, texts[split]) for split in ("train", "valid"))
     shape = settings.model_dump(include={"d", "layers", "heads", "mlp", "context"})
-    model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed).to(device)
+    model = new_model(vocabulary=len(tokenizer), **shape, seed=job.config.seed, device=device)
     untrained = _held_out(model, valid, settings) | _ask(job, model, tokenizer)
     _train(job, model, train, valid, dtype)
     found = _held_out(model, valid, settings) | _ask(job, model, tokenizer)

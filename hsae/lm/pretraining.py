@@ -13,7 +13,7 @@ time; a GPU adds the gradients of the embeddings in no fixed order, so two runs 
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,9 +59,17 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int, context: int) -> P
 
 
 def new_model(
-    *, vocabulary: int, d: int, layers: int, heads: int, mlp: int, context: int, seed: int
+    *,
+    vocabulary: int,
+    d: int,
+    layers: int,
+    heads: int,
+    mlp: int,
+    context: int,
+    seed: int,
+    device: str = "cpu",
 ) -> LlamaForCausalLM:
-    """A Llama-shaped model with random weights and tied embeddings."""
+    """A Llama-shaped model with tied embeddings and random weights, the same ones on every device."""
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=d,
@@ -77,7 +85,8 @@ def new_model(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, "lm weights").initial_seed())
-        return LlamaForCausalLM(config)
+        model: Any = LlamaForCausalLM(config)  # transformers hides the type of its `to`
+    return model.to(device)
 
 
 class Tokenised(NamedTuple):
@@ -161,10 +170,9 @@ class Optimiser:
         rest = [p for p in model.parameters() if id(p) not in known]
         # match_rms_adamw gives both optimisers updates of one size, so that one peak serves both (Liu et
         # al. 2025)
-        shared = {"lr": lr, "weight_decay": weight_decay}
         self.parts = [
-            torch.optim.Muon(inside, **shared, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, **shared, betas=(0.9, 0.95), fused=True),
+            torch.optim.Muon(inside, lr, weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr, weight_decay=weight_decay, betas=(0.9, 0.95), fused=True),
         ]
         self.lr, self.steps, self.warm_up = lr, steps, max(1, min(200, steps // 10))
 

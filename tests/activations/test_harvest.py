@@ -121,14 +121,14 @@ def test_broken_documents_are_named_skipped_and_counted(tmp_path, lm):
     ]
     mixed = [broken[0], *DOCUMENTS[:20], *broken[1:3], *DOCUMENTS[20:], broken[3]]
     found = make(tmp_path / "store", lm, mixed)
-    assert [id for id, _ in found.skipped] == ["empty", "binary", "half a character", "number"]
+    assert [id for id, _ in found.skipped()] == ["empty", "binary", "half a character", "number"]
     assert found.count() == sum(len(ids) for ids in lm.reader.ids([document.text for document in DOCUMENTS]))
 
 
 def test_a_document_that_was_skipped_before_the_budget_was_met_is_counted_once(tmp_path, lm):
     found = make(tmp_path / "store", lm, [DOCUMENTS[0], Document("blank", ""), *DOCUMENTS[1:]], tokens=60)
     assert found.count() == 60
-    assert found.skipped == [("blank", "it is empty")]
+    assert list(found.skipped()) == [("blank", "it is empty")]
 
 
 def test_a_corpus_without_any_text_is_a_user_error(tmp_path, lm):
@@ -175,7 +175,7 @@ def test_stopped_after_any_pass_and_run_again_it_is_the_same_to_the_byte(tmp_pat
         going.close()
     make(tmp_path / "stopped", lm, documents, tokens=1000, packing=packing)
     assert contents(tmp_path / "stopped") == contents(whole.folder)
-    assert whole.skipped == [("blank", "it is empty")]
+    assert list(whole.skipped()) == [("blank", "it is empty")] and whole.reasons == {"it is empty": 1}
 
 
 @pytest.mark.parametrize("processes", [2, 3])

@@ -3,8 +3,8 @@
 import pytest
 from worlds import sentences
 
-from hsae.activations.windows import START, Cursor, Skipped, Window, chunks, windows
-from hsae.corpora import Document, split
+from hsae.activations.windows import START, Cursor, Window, chunks, windows
+from hsae.corpora import Document, Skipped, split
 
 DOCUMENTS = [Document(f"doc {number}", text) for number, text in enumerate(sentences(40))]
 BLANK = Document("blank", " ")

@@ -72,7 +72,7 @@ def test_debians_files_are_completed_with_the_missing_list(tmp_path, monkeypatch
     debian.mkdir()
     for file in wordnet_data.FILES:
         (debian / file).write_text(file)
-    monkeypatch.setattr(wordnet_data, "_candidates", lambda: [wordnet_data.data_home() / "nltk_data"])
+    monkeypatch.setattr(wordnet_data, "nltk_folders", lambda: [wordnet_data.data_home() / "nltk_data"])
     assert wordnet_data.find() is None
     assert wordnet_data._adopt(debian)
     home = wordnet_data.find()
@@ -83,4 +83,4 @@ def test_debians_files_are_completed_with_the_missing_list(tmp_path, monkeypatch
 
 def test_a_folder_named_by_NLTK_DATA_comes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("NLTK_DATA", os.pathsep.join([str(tmp_path / "mine"), str(tmp_path)]))
-    assert wordnet_data._candidates()[0] == tmp_path / "mine"
+    assert wordnet_data.nltk_folders()[0] == tmp_path / "mine"

@@ -133,5 +133,4 @@ def test_a_file_that_cannot_be_read_is_named_and_counted(compose, corpus, tmp_pa
     (mixed / "999.txt").write_bytes(b"\0\1\2 binary")
     outcome = execute(compose(f"corpus.path={mixed}", "corpus.tokens=300000"))
     assert outcome.metrics["skipped"] == 1
-    log = (outcome.folder / "log.jsonl").read_text()
-    assert "999.txt" in log
+    assert "999.txt" in (outcome.folder / "skipped.jsonl").read_text()
