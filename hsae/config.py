@@ -40,6 +40,10 @@ class ModelFacts(NamedTuple):
     """Width inside the MLP."""
     lacks: Mapping[str, str]
     """Role -> why the architecture has no such site."""
+    attention: int
+    """Weights in the matrices of a layer's attention."""
+    gated: bool
+    """Whether the MLP has three matrices (Llama's) or two (GPT-2's)."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "ModelFacts | None":
@@ -63,6 +67,8 @@ class ModelFacts(NamedTuple):
             vocabulary=_first(said, "vocab_size"),
             mlp=4 * d if mlp is None and family == "gpt2" else mlp,
             lacks=_lacks(said),
+            attention=_attention(said, d),
+            gated=family not in UNGATED or str(said.get("feed_forward_proj")).startswith("gated"),
         )
 
     def width(self, site: str) -> int | None:
@@ -70,6 +76,27 @@ class ModelFacts(NamedTuple):
         if ":" in site:
             return None
         return {"mlp_act": self.mlp, "logits": self.vocabulary}.get(site.partition(".")[0], self.d)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of all matrices, the embedding once and the unembedding once."""
+        return self.passed("logits") + self.d * (self.vocabulary or 0)
+
+    def passed(self, site: str) -> int:
+        """Weights in the matrices that a token is multiplied with on its way to a site: half its FLOPs.
+
+        The way to a module by its path counts as all layers. Scores of attention are not counted.
+        """
+        role, _, layer = site.partition(".")
+        block = self.attention + (3 if self.gated else 2) * self.d * (self.mlp or 4 * self.d)
+        if role == "embed":
+            return 0
+        if role == "logits":
+            return self.layers * block + self.d * (self.vocabulary or 0)
+        if not layer.isdecimal():
+            return self.layers * block
+        within = {"resid_pre": 0, "attn_out": self.attention, "resid_mid": self.attention}.get(role, block)
+        return int(layer) * block + within
 
 
 class Model(Part):
@@ -112,6 +139,18 @@ PARALLEL = {"gpt_neox", "gptj", "phi", "cohere", "falcon"}
 
 AFTER_PAD = {"roberta", "xlm-roberta", "camembert"}
 """Architectures that number positions from the padding id + 1 on."""
+
+
+UNGATED = {"gpt2", "gpt_neox", "gptj", "phi", "opt", "bert", "roberta", "vit", "t5"}
+"""Architectures whose MLP is two matrices; newer T5s say in `feed_forward_proj` that theirs is three."""
+
+
+def _attention(said: Mapping[str, Any], d: int) -> int:
+    """Queries and output of all heads, keys and values of as many as there are of those."""
+    heads = _first(said, "num_attention_heads", "n_head", "num_heads") or 1
+    shared = _first(said, "num_key_value_heads") or heads
+    width = _first(said, "head_dim", "d_kv") or d // heads
+    return 2 * d * width * (heads + shared)
 
 
 def _first(said: Mapping[str, Any], *names: str) -> int | None:

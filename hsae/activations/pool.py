@@ -75,13 +75,21 @@ class Order:
         """Rows of a pool: the last one of an epoch may not be full."""
         return min(self.size, self.rows - turn.number * self.size)
 
-    def members(self, blocks: Int64[Tensor, " block"], turn: Turn) -> Int64[Tensor, " row"]:
-        """The rows of a pool, ascending."""
-        start = turn.number * self.size
-        stop = start + self.size_of(turn)
-        touched = blocks[start // BLOCK : -(-stop // BLOCK), None] * BLOCK + torch.arange(BLOCK)
-        before = start - start // BLOCK * BLOCK
-        return touched.flatten()[before : before + stop - start].sort().values
+    def runs(self, blocks: Int64[Tensor, " block"], turn: Turn) -> list[tuple[int, int]]:
+        """The rows of a pool, ascending, as stretches [start, stop)."""
+        first = turn.number * self.size
+        last = first + self.size_of(turn)
+        starts = BLOCK * blocks[first // BLOCK : -(-last // BLOCK)]
+        stops = starts + BLOCK
+        # a pool may begin and end within a block, and the last of all blocks need not be full
+        stops[-1] = starts[-1] + (last - 1) % BLOCK + 1
+        starts[0] += first % BLOCK
+        starts, order = starts.sort()
+        stops = stops[order]
+        apart = starts[1:] != stops[:-1]
+        edge = torch.tensor([True])
+        kept = starts[torch.cat([edge, apart])], stops[torch.cat([apart, edge])]
+        return [(start, stop) for start, stop in torch.stack(kept, 1).tolist()]
 
     def mixed(self, turn: Turn) -> Int64[Tensor, " row"]:
         """The permutation of the rows of a pool."""

@@ -205,7 +205,7 @@ class Store:
 
         def fill(room: dict[str, Tensor], turn: Turn) -> tuple[dict[str, Tensor], Turn]:
             rows = order.size_of(turn)
-            runs = stretches(order.members(blocks(turn.epoch), turn))
+            runs = order.runs(blocks(turn.epoch), turn)
             self._columns.read({name: part[:rows] for name, part in room.items()}, order.split, runs)
             return room, turn
 

@@ -68,7 +68,9 @@ def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:
 def fingerprint(settings: Settings) -> str:
     """A hash of the corpus's files."""
     home = _home(settings)
-    found = [home] if home.is_file() else sorted(file for file in home.iterdir() if SAMPLE.fullmatch(file.name))
+    found = (
+        [home] if home.is_file() else sorted(file for file in home.iterdir() if SAMPLE.fullmatch(file.name))
+    )
     return files.fingerprint(home.parent, found)
 
 
@@ -80,12 +82,15 @@ def _home(settings: Settings) -> Path:
         given = Path(settings.path).expanduser()
         tried = [given / "brown", given / "brown.zip", given]
     for place in tried:
-        if place.is_file() or (place.is_dir() and any(SAMPLE.fullmatch(file.name) for file in place.iterdir())):
+        if place.is_file() or (
+            place.is_dir() and any(SAMPLE.fullmatch(file.name) for file in place.iterdir())
+        ):
             return place
     where = "where NLTK keeps its data" if settings.path is None else f"in corpus.path={settings.path}"
     raise UserError(
         f"The Brown corpus is not {where}.\n"
-        "Type  python -m nltk.downloader brown  or name the folder or brown.zip that you have: corpus.path=..."
+        "Type  python -m nltk.downloader brown\n"
+        "or name the folder or the brown.zip that you have: corpus.path=..."
     )
 
 

@@ -21,6 +21,12 @@ class Skipped(NamedTuple):
     why: str
 
 
+def printable(name: object) -> str:
+    """The name as an id: names of files may hold bytes, and those of JSON halves of characters, that no text
+    can."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
 def split(document_id: str) -> str:
     """train, valid or test, by a hash of the id alone."""
     return split_of(document_id, salt="document split", shares=SHARES)

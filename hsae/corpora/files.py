@@ -1,11 +1,11 @@
 """Which files a corpus is read from, and what is in them."""
 
-import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+from hsae.corpora.document import printable
 from hsae.errors import UserError
 
 
@@ -36,7 +36,7 @@ def find(path: str | None, suffixes: Sequence[str], *, corpus: str) -> tuple[Pat
 
 def name(file: Path, root: Path) -> str:
     """The path below the root, `/` between its parts, the same on every machine."""
-    return os.fsencode(file.relative_to(root).as_posix()).decode(errors="backslashreplace")
+    return printable(file.relative_to(root).as_posix())
 
 
 def fingerprint(root: Path, files: Sequence[Path]) -> str:
@@ -58,7 +58,7 @@ def _content(file: Path) -> str:
         return error.strerror or type(error).__name__
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash(file: Path, size: int, time: int) -> str:  # noqa: ARG001  they tell one state of a file from another
     with file.open("rb") as stream:
         return file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()

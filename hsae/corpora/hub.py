@@ -112,7 +112,8 @@ def _reach(settings: Hub) -> None:
 
 def _missing(settings: Hub, error: Exception) -> UserError:
     return UserError(
-        f"corpus.path={settings.path} corpus.revision={settings.revision}: no such data set is found.\n{error}"
+        f"corpus.path={settings.path} corpus.revision={settings.revision}: "
+        f"no such data set is found.\n{error}"
     )
 
 

@@ -7,8 +7,9 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from hsae.corpora import files
 from hsae.corpora.document import Document, Skipped
@@ -65,13 +66,13 @@ def _rows(file: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any] | str]
         yield name, f"cannot be read behind line {number}: {error}"
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _opened(file: Path) -> BufferedIOBase:
     with file.open("rb") as stream:
         compressed = stream.read(len(GZIP)) == GZIP
     return gzip.open(file) if compressed else file.open("rb")
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
+def _lines(stream: BufferedIOBase) -> Iterator[bytes | None]:
     """The lines; None for one that is too long."""
     while line := stream.readline(LONGEST):
         if len(line) < LONGEST or line.endswith(b"\n"):

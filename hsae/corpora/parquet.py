@@ -1,5 +1,4 @@
-"""Parquet files, a document a row, read group by group: of a file, the columns asked for and a few rows are in
-memory.
+"""Parquet files, a document a row, read group by group: the columns asked for of a few rows are in memory.
 
 pip install "hsae[parquet]"
 """

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt
 
 from hsae.config import Part
-from hsae.corpora.document import Document, Skipped
+from hsae.corpora.document import Document, Skipped, printable
 from hsae.corpora.unique import Seen
 
 
 class Rows(Part):
-    """`tokens`: how many a job takes, in the rows' own order; `column`: which holds the text; `id`: which holds
-    an id that stays the same when rows are added or moved (null: the number of the row is its id)."""
+    """`tokens`: how many a job takes, in the rows' own order; `column`: which holds the text; `id`: which
+    holds an id that stays the same when rows are added or moved (null: the number of the row is its id)."""
 
     tokens: PositiveInt
     column: Annotated[str, Field(min_length=1)]
@@ -31,13 +31,14 @@ def documents(
         if isinstance(row, str):
             yield Skipped(numbered, row)
         elif settings.column not in row:
-            yield Skipped(numbered, f"no {settings.column!r} in it; it has {', '.join(map(str, row))}"[:200])
+            has = ", ".join(sorted(map(str, row)))[:80]
+            yield Skipped(numbered, f"no {settings.column!r} in it; it has {has or 'nothing'}")
         elif settings.id is None:
             yield Document(numbered, _stripped(row[settings.column]))
         elif not isinstance(own := row.get(settings.id), str | int) or isinstance(own, bool) or own == "":
-            yield Skipped(numbered, f"no id in {settings.id!r}: {own!r}"[:200])
-        elif not known.add(f"{own}".encode(errors="backslashreplace").decode()):
-            yield Skipped(numbered, f"its id {own!r} is that of an earlier row"[:200])
+            yield Skipped(numbered, f"no id in {settings.id!r}")
+        elif not known.add(own := printable(own)):
+            yield Skipped(numbered, f"its {settings.id!r} is that of an earlier row")
         else:
             yield Document(f"{prefix}{own}", _stripped(row[settings.column]))
 

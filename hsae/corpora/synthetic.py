@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from numpy.random import Generator
 
-FILLERS = "the of and to in is that it for on with as by at from this are was which but".split()
+FILLERS = ("the", "of", "and", "to", "in", "is", "that", "it", "for", "on", "with", "as", "by", "at", "from")
 SYLLABLES = [f"{consonant}{vowel}" for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 Share = Annotated[float, Field(ge=0, le=1)]

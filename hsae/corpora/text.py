@@ -88,7 +88,7 @@ def _lines(stream: IO[str]) -> Iterator[str]:
 
 
 def _pieces(lines: Iterable[str], characters: int) -> Iterator[str]:
-    """Paragraphs, which are runs of lines between empty ones; the overlong cut at the last space that fits."""
+    """Paragraphs, which are runs of lines between empty ones; the overlong cut at the last space."""
     held = ""
     for line in lines:
         if stripped := line.strip():

@@ -33,7 +33,9 @@ def unique(items: Iterable[Document | Skipped], *, source: str) -> Iterator[Docu
         yield item
     if not given:
         named = "".join(f"\n  {item.id}: {item.why}" for item in passed[:3])
-        raise UserError(f"{source} holds no text: {len(passed):,} documents or files were passed over.{named}")
+        raise UserError(
+            f"{source} holds no text: {len(passed):,} documents or files were passed over.{named}"
+        )
 
 
 def _sound(document: Document, seen: "Seen") -> Document | Skipped:

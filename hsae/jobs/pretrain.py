@@ -1,6 +1,6 @@
 """Trains a small language model from nothing on a corpus; the one inside the package was made by this job.
 
-    hsae job=pretrain corpus=wordnet hardware=cuda
+    hsae job=pretrain corpus=wordnet
 
 The result is an ordinary model folder (`model.path=<it>`) with a card that says what it was made from and
 what it knows.
@@ -145,12 +145,18 @@ def _computed(device: str, dtype: "torch.dtype") -> str:
 
 def _texts(job: "Job") -> dict[str, list[str]]:
     """The corpus by split; the test split stays unread."""
-    from hsae.corpora import SHARES, split
+    from hsae.corpora import SHARES, Skipped, split
 
     corpus, settings = build.plugin("corpus", job.config.corpus)
     texts: dict[str, list[str]] = {name: [] for name in SHARES}
+    skipped: list[Skipped] = []
     for document in corpus.documents(settings, seed=job.config.seed):
-        texts[split(document.id)].append(document.text)
+        if isinstance(document, Skipped):
+            skipped.append(document)
+        else:
+            texts[split(document.id)].append(document.text)
+    if skipped:
+        job.say(f"{len(skipped):,} documents were passed over, such as {skipped[0].id}: {skipped[0].why}")
     if not (texts["train"] and texts["valid"]):
         total = sum(map(len, texts.values()))
         raise UserError(

@@ -1,5 +1,7 @@
 """Batches come in an order that is known in advance, holds every row once, and mixes the whole split."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -13,7 +15,9 @@ def batches(order, count, skip=0):
     """Numbers of the rows of each batch."""
     found = []
     for turn in order.turns(skip):
-        rows = order.members(order.blocks(turn.epoch), turn)
+        runs = order.runs(order.blocks(turn.epoch), turn)
+        assert all(one[1] < next[0] for one, next in pairwise(runs)), "stretches that touch are one"
+        rows = torch.cat([torch.arange(start, stop) for start, stop in runs])
         found += [batch["row"] for batch in cut({"row": rows}, order.mixed(turn), order.batch, turn.first)]
         if len(found) >= count:
             return found[:count]

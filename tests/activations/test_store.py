@@ -168,6 +168,15 @@ def test_a_batch_is_the_readers_own(small):
     assert all(torch.equal(*pair) for pair in zip(kept, found, strict=True))
 
 
+def test_two_pools_are_in_memory_and_no_more(small, monkeypatch):
+    held, room = [], Store._room
+    monkeypatch.setattr(Store, "_room", lambda *asked: held.append(room(*asked)) or held[-1])
+    for _ in islice(small.batches(["a", "b"], batch=97, seed=0, pool=300), 40):
+        pass
+    rows, width, bytes = 291, 4, 2  # of a pool, of a site, of a float16
+    assert sum(part.nbytes for of in held for part in of.values()) == 2 * 2 * rows * width * bytes
+
+
 def test_the_thread_ends_with_the_reading(small):
     before = threading.active_count()
     batches = small.batches("a", batch=100, seed=0, pool=200)
@@ -312,7 +321,6 @@ def test_reading_ten_times_the_rows_takes_no_more_memory(tmp_path):
         [sys.executable, "-c", MEASURED, *map(str, folders)], check=True, capture_output=True, text=True
     )
     first, more = map(int, done.stdout.split())
-    print(first, more)
     pool, held = 50_000 * d * 2, 40 * rows * d * 2
     slack = held // 5  # torch's and the allocator's own
     assert first < 2 * pool + slack and more < slack
