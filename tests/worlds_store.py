@@ -69,3 +69,22 @@ def store(folder: Path, shards: Sequence[Shard]) -> Store:
     for number, rows in enumerate(shards):
         add(writer, number, rows)
     return finish(writer, shards[0])
+
+
+def harvested(lm, documents, folder, *, sites, context):
+    """A store of all rows that documents give at these sites."""
+    from hsae.activations.harvest import Reading, harvest
+
+    reading = Reading(sites=sites, context=context, tokens=None, batch_tokens=2048)
+    writer = StoreWriter(folder)
+    list(harvest(lm, lambda: documents, writer, reading, limits={}))
+    writer.finish(
+        model=lm.fingerprint,
+        widths=lm.widths(sites),
+        context=context,
+        packing=reading.packing,
+        dtype=reading.dtype,
+        limits={},
+        skipped=[],
+    )
+    return Store(folder)

@@ -5,7 +5,7 @@ pip install "hsae[hf]"
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
@@ -99,7 +99,7 @@ def _reach(settings: Hub) -> None:
     from huggingface_hub import HfApi, errors
 
     # its faults of transport belong to whichever HTTP library a release is built on; this is their root
-    transport = errors.HfHubHTTPError.__bases__
+    transport = cast("tuple[type[Exception], ...]", errors.HfHubHTTPError.__bases__)
     try:
         HfApi().dataset_info(settings.path, revision=settings.revision, timeout=SECONDS)
     except errors.OfflineModeIsEnabled:

@@ -30,12 +30,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(Part):
-    """`tokens`: how many a job takes; `documents`: how many there are; `sentences` of a document and `words`
-    of a sentence: their mean; `vocabulary`: own words of a feature. The rest is told above."""
+    """`tokens`: how many a job takes; `n`: how many documents there are; `sentences` of a document and
+    `words` of a sentence: their mean; `vocabulary`: own words of a feature. The rest is told above."""
 
     name: Literal["synthetic"]
     tokens: PositiveInt
-    documents: PositiveInt
+    n: PositiveInt
     sentences: PositiveInt
     words: PositiveInt
     roots: PositiveInt
@@ -87,7 +87,7 @@ class Truth(NamedTuple):
 
 def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:
     """`synthetic#<number>`, each drawn from the seed and its number alone."""
-    drawn = (truth(settings, number, seed=seed).document for number in range(settings.documents))
+    drawn = (truth(settings, number, seed=seed).document for number in range(settings.n))
     return unique(drawn, source="corpus=synthetic")
 
 

@@ -5,11 +5,13 @@ import re
 import pytest
 
 from hsae.concepts import builtin as source
-from hsae.corpora import builtin, split
+from hsae.corpora import Document, builtin, split
 
 
 def read(seed=0):
-    return list(builtin.documents(builtin.Settings(name="builtin", tokens=1), seed=seed))
+    found = list(builtin.documents(builtin.Settings(name="builtin", tokens=1), seed=seed))
+    assert all(isinstance(item, Document) for item in found)
+    return found
 
 
 @pytest.fixture(scope="module")

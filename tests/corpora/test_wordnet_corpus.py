@@ -3,14 +3,15 @@
 import pytest
 
 from hsae.concepts import wordnet as source
-from hsae.corpora import split, wordnet
+from hsae.corpora import Document, split, wordnet
 
 needs_wordnet = pytest.mark.skipif(not source.found(), reason="WordNet is not on this machine: make wordnet")
 
 
 @pytest.fixture(scope="module")
 def documents():
-    return list(wordnet.documents(wordnet.Settings(name="wordnet", tokens=1), seed=0))
+    items = wordnet.documents(wordnet.Settings(name="wordnet", tokens=1), seed=0)
+    return [item for item in items if isinstance(item, Document)]
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,8 @@ import pytest
 import torch
 from toy_subject import CONTEXTS, TAXONOMY
 from worlds import random_lm_folder, sentences
+from worlds_store import harvested
 
-from hsae.activations.harvest import harvest
-from hsae.activations.store import Store, StoreWriter
 from hsae.corpora import Document
 from hsae.evaluations import Subject
 from hsae.lm import load
@@ -20,13 +19,8 @@ def lm(tmp_path_factory):
 @pytest.fixture(scope="session")
 def store(lm, tmp_path_factory):
     """Activations of 300 documents, of which about 15 are held out."""
-    folder = tmp_path_factory.mktemp("store")
-    documents = (Document(f"document {number}", text) for number, text in enumerate(sentences(300)))
-    for _ in harvest(
-        lm, documents, StoreWriter(folder), sites=[SITE], tokens=None, context=64, batch_tokens=2048
-    ):
-        pass
-    return Store(folder)
+    documents = [Document(f"document {number}", text) for number, text in enumerate(sentences(300))]
+    return harvested(lm, documents, tmp_path_factory.mktemp("store"), sites=[SITE], context=64)
 
 
 @pytest.fixture(scope="session")

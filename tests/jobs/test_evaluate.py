@@ -5,10 +5,9 @@ import json
 import pytest
 import torch
 from worlds import random_lm_folder, sentences
+from worlds_store import harvested
 
 from hsae import build, evaluations
-from hsae.activations.harvest import harvest
-from hsae.activations.store import StoreWriter
 from hsae.artifact import Artifact
 from hsae.corpora import Document
 from hsae.errors import UserError
@@ -27,12 +26,8 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     lm_folder = random_lm_folder(folder)
     (folder / "store").mkdir()
-    documents = (Document(f"document {number}", text) for number, text in enumerate(sentences(300)))
-    writer = StoreWriter(folder / "store")
-    for _ in harvest(
-        load(str(lm_folder)), documents, writer, sites=[SITE], tokens=None, context=64, batch_tokens=2048
-    ):
-        pass
+    documents = [Document(f"document {number}", text) for number, text in enumerate(sentences(300))]
+    harvested(load(str(lm_folder)), documents, folder / "store", sites=[SITE], context=64)
     config = composed(lm_folder)
     variant, settings = build.plugin("sae", config.sae)
     sae = variant.build(settings, d=32, teacher=None, seed=7)

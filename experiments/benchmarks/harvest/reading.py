@@ -83,7 +83,9 @@ def plain(store: Store, device: str, *, cold: bool) -> Contender:
     return run
 
 
-def measure(rounds: int, *, device: str, scratch: Path, shards: int = 8, rows: int = 1 << 16) -> Iterator[Row]:
+def measure(
+    rounds: int, *, device: str, scratch: Path, shards: int = 8, rows: int = 1 << 16
+) -> Iterator[Row]:
     """Shuffled reading (0.7 of plain reading at least), from the system's cache and from the disk."""
     with TemporaryDirectory(dir=scratch) as folder:
         store = fill(Path(folder), shards=shards, rows=rows)

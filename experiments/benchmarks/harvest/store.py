@@ -20,42 +20,45 @@ from hsae.activations.writer import StoreWriter
 BATCH = 4096
 
 
-def written(world: World, reading: Reading, scratch: Path) -> Contender:
-    """The whole of a harvest: text to finished shards."""
-
-    def run() -> int:
-        with TemporaryDirectory(dir=scratch) as folder:
-            writer, lm = StoreWriter(Path(folder)), world.lm
-            behind = yield_from(
-                harvest(lm, documents, writer, reading, limits={}, shard_rows=max(1024, world.rows // 2))
-            )
-            writer.finish(
-                model=lm.fingerprint,
-                widths=lm.widths(reading.sites),
-                context=reading.context,
-                packing=reading.packing,
-                dtype=reading.dtype,
-                limits={},
-                skipped=behind,
-            )
-            return sum(line["rows"] for line in writer.finished.values())
-
-    return run
-
-
-def yield_from(steps: Iterator[int]) -> list:
-    """What a harvest returns when it is through."""
+def write(world: World, reading: Reading, folder: Path, *, shard_rows: int | None = None) -> int:
+    """The whole of a harvest: text to finished shards. Says how many rows it wrote."""
+    writer, lm = StoreWriter(folder), world.lm
+    steps = harvest(lm, documents, writer, reading, limits={}, shard_rows=shard_rows)
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            behind = end.value
+            break
+    writer.finish(
+        model=lm.fingerprint,
+        widths=lm.widths(reading.sites),
+        context=reading.context,
+        packing=reading.packing,
+        dtype=reading.dtype,
+        limits={},
+        skipped=behind,
+    )
+    return sum(line["rows"] for line in writer.finished.values())
 
 
-def streamed(world: World, sites: Sequence[str], *, rows: int, dtype: str = "float16") -> Contender:
-    """A pool after the other, text to shuffled float32 batches."""
+def written(world: World, reading: Reading, scratch: Path) -> Contender:
+    """A store, written and thrown away."""
+
+    def run() -> int:
+        with TemporaryDirectory(dir=scratch) as folder:
+            # four shards: while one is written, the next is filled
+            return write(world, reading, Path(folder), shard_rows=max(1024, world.rows // 4))
+
+    return run
+
+
+def streamed(
+    world: World, sites: Sequence[str], *, rows: int, pool: int | None = None, dtype: str = "float16"
+) -> Contender:
+    """So many rows in shuffled float32 batches; as one pool if no other is named."""
     stream = Stream(world.lm, documents, world.reading(*sites, dtype=dtype), limits={})
-    batches = stream.batches(list(sites), batch=min(BATCH, rows), seed=0, pool=rows)
+    batches = stream.batches(list(sites), batch=min(BATCH, rows), seed=0, pool=pool or rows)
 
     def run() -> int:
         found = islice(batches, max(1, rows // BATCH))

@@ -1,7 +1,7 @@
 """What everybody is measured on: the same models, the same texts, the same context."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple, final
 
@@ -55,6 +55,10 @@ class World:
     lm: LM
     rows: int
     batch_tokens: int
+
+    def of(self, rows: int) -> "World":
+        """The same model, more rows at once."""
+        return replace(self, rows=rows)
 
     @property
     def facts(self) -> ModelFacts:
@@ -115,9 +119,7 @@ def random(shape: str, *, rows: int, batch_tokens: int, device: str = "cpu", dty
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
-    return World(
-        shape, LM(model, load("tiny").tokenizer, fingerprint=f"random {shape}"), rows, batch_tokens
-    )
+    return World(shape, LM(model, load("tiny").tokenizer, fingerprint=f"random {shape}"), rows, batch_tokens)
 
 
 @cache
@@ -136,5 +138,9 @@ def texts() -> tuple[str, ...]:
 
 
 def documents() -> Iterator[Document]:
-    """The texts as a corpus."""
-    return (Document(f"document {number}", text) for number, text in enumerate(texts()))
+    """The texts as a corpus of two million tokens: each of them twice."""
+    return (
+        Document(f"document {copy}.{number}", text)
+        for copy in range(2)
+        for number, text in enumerate(texts())
+    )

@@ -1,0 +1,173 @@
+"""Speed and memory of the harvest beside the bare model and beside the peers, in one run.
+
+make bench-harvest
+python -m experiments.benchmarks.harvest --device cuda      (no peers needed)
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from experiments.benchmarks.harvest import capture, limit, memory, peers, reading, store, worlds
+from experiments.benchmarks.harvest.rows import HEAD, Row, markdown
+from experiments.benchmarks.harvest.worlds import World
+
+PARTS = ("capture", "store", "read", "memory", "peers", "limit")
+PACKAGES = ("torch", "transformers", "h5py", "sae-lens", "transformer-lens", "dictionary-learning", "nnsight")
+
+
+class Task(NamedTuple):
+    """A measurement that may fail without the others."""
+
+    part: str
+    of: str
+    measure: Callable[[], Iterator[Row]]
+
+
+def main() -> int:
+    """Measures and shows the table; 1 where something could not be measured."""
+    asked = _arguments()
+    found: list[Row] = []
+    _say("  ".join(HEAD))
+    with TemporaryDirectory(dir=asked.scratch) as scratch:
+        tasks = {"cpu": _on_cpu, "cuda": _on_cuda}["cpu" if asked.toy else asked.device]
+        for task in tasks(asked, Path(scratch)):
+            if task.part in asked.parts:
+                for row in _attempted(task):
+                    found.append(row)
+                    _say("  ".join(row.cells()))
+    if asked.out:
+        _write(found, Path(asked.out), asked.device)
+    outcomes = [row.outcome for row in found]
+    _say(", ".join(f"{outcomes.count(said)} {said}" for said in ("PASS", "FAIL", "ERROR")))
+    return int("ERROR" in outcomes)
+
+
+def _attempted(task: Task) -> Iterator[Row]:
+    """The rows of a measurement; a failure is one of them."""
+    try:
+        yield from task.measure()
+    except Exception as error:  # noqa: BLE001  shown, counted, and told by the exit code
+        traceback.print_exc()
+        yield Row(task.part, task.of, "", "", None, problem=f"{type(error).__name__}: {error}"[:200])
+
+
+def _arguments() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.harvest", description=__doc__)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of them, with commas between")
+    parser.add_argument("--rounds", type=int, default=9, help="paired rounds behind each ratio")
+    parser.add_argument("--out", help="folder that the table is written into")
+    parser.add_argument("--scratch", help="folder for stores; the system's own if none is named")
+    parser.add_argument("--toy", action="store_true", help="a toy model and next to no rows: does it run?")
+    asked = parser.parse_args()
+    asked.parts = asked.parts.split(",")
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no part {sorted(unknown)[0]!r}; parts are {', '.join(PARTS)}")
+    return asked
+
+
+def _on_cpu(asked: Any, scratch: Path) -> Iterator[Task]:
+    """The model inside the package, and GPT-2 small, in fewer rounds for it is twenty times the work."""
+    rounds, few, toy = asked.rounds, max(1, asked.rounds // 3), asked.toy
+
+    @cache
+    def small() -> World:
+        return _toy() if toy else worlds.tiny(rows=1 << 15)
+
+    @cache
+    def large() -> World:
+        return _toy() if toy else worlds.random("gpt2-small", rows=1 << 12, batch_tokens=1024)
+
+    def stored(world: World, times: int) -> Iterator[Row]:
+        sites = world.layers(world.lm.layers)
+        return store.measure(world.of(times * world.rows), few, sites=sites, scratch=scratch)
+
+    yield Task("capture", "tiny", lambda: capture.measure(small(), rounds))
+    yield Task("capture", "gpt2-small", lambda: capture.measure(large(), few))
+    yield Task("store", "tiny", lambda: stored(small(), 4))
+    yield Task("store", "gpt2-small", lambda: stored(large(), 2))
+    size = {"shards": 2, "rows": 1 << 13} if toy else {}
+    yield Task("read", "", lambda: reading.measure(rounds, device="cpu", scratch=scratch, **size))
+    once = {"once": 6000} if toy else {}
+    yield Task("memory", "tiny", lambda: memory.measure(scratch=scratch, **once))
+    yield Task("peers", "tiny", lambda: peers.measure(small().of(2 * small().rows), few))
+    yield Task("peers", "gpt2-small", lambda: peers.measure(large().of(2 * large().rows), few))
+    yield Task("limit", "tiny", lambda: limit.measure(small(), few, device="cpu"))
+    yield Task("limit", "gpt2-small", lambda: limit.measure(large(), few, device="cpu"))
+
+
+def _on_cuda(asked: Any, scratch: Path) -> Iterator[Task]:
+    """Two shapes of random weights in bfloat16. The peers are measured on the CPU, where all can repeat it."""
+
+    @cache
+    def world(shape: str) -> World:
+        rows = {"gpt2-small": 1 << 19, "gemma-2-2b": 1 << 17}[shape]
+        return worlds.random(shape, rows=rows, batch_tokens=1 << 16, device="cuda", dtype="bfloat16")
+
+    def stored(shape: str) -> Iterator[Row]:
+        last = world(shape).layers(1)
+        return store.measure(world(shape), asked.rounds, sites=last, scratch=scratch)
+
+    for shape in ("gpt2-small", "gemma-2-2b"):
+        yield Task("capture", shape, lambda shape=shape: capture.measure(world(shape), asked.rounds))
+        yield Task("store", shape, lambda shape=shape: stored(shape))
+        yield Task(
+            "limit", shape, lambda shape=shape: limit.measure(world(shape), asked.rounds, device="cuda")
+        )
+    yield Task("read", "", lambda: reading.measure(asked.rounds, device="cuda", scratch=scratch))
+
+
+def _toy() -> World:
+    return worlds.random("toy", rows=1 << 11, batch_tokens=1024)
+
+
+def _write(rows: list[Row], folder: Path, device: str) -> None:
+    """The table for people and for programs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = _machine(device)
+    said = [
+        f"Measured on {machine['machine']} with " + _listed(machine["versions"]) + ".",
+        "",
+        markdown(rows),
+    ]
+    (folder / f"{device}.md").write_text("\n".join(said) + "\n")
+    whole = machine | {"rows": [row.to_dict() for row in rows]}
+    (folder / f"{device}.json").write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{package} {number}" for package, number in versions.items())
+
+
+def _machine(device: str) -> dict[str, Any]:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    named = f"{cores} CPU cores"
+    if device == "cuda":
+        named += f" and one {torch.cuda.get_device_name()}"
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"machine": named, "versions": versions}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
