@@ -1,6 +1,11 @@
-"""Which device `auto` is."""
+"""Which device `auto` is, and which dtype."""
+
+from typing import TYPE_CHECKING
 
 from hsae.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def device(asked: str) -> str:
@@ -15,3 +20,13 @@ def device(asked: str) -> str:
             f"hardware.device={asked} was asked for, and torch finds no such device.\nType: hardware=cpu"
         )
     return asked
+
+
+def dtype(asked: str, device: str) -> "torch.dtype":
+    """`auto` is bfloat16 on a GPU that computes in it, float32 elsewhere: on a CPU, half precision is
+    slower."""
+    import torch
+
+    if asked != "auto":
+        return getattr(torch, asked)
+    return torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float32

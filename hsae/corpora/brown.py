@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from hsae.concepts.wordnet_data import nltk_folders
 from hsae.config import Listed, Part
@@ -53,7 +53,7 @@ class Settings(Part):
     name: Literal["brown"]
     tokens: PositiveInt
     path: str | None
-    genres: Annotated[Annotated[tuple[Genre, ...], Field(min_length=1)] | None, Listed]
+    genres: Annotated[tuple[Genre, ...] | None, Listed]
 
 
 def documents(settings: Settings, *, seed: int) -> Iterator[Document | Skipped]:  # noqa: ARG001  the order of the names is kept

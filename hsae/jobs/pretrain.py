@@ -121,19 +121,15 @@ def _hardware(config: Config) -> tuple[str, "torch.dtype"]:
 
     Raises UserError for float16: small gradients vanish in it.
     """
-    import torch
+    from hsae.hardware import device, dtype
 
-    from hsae.hardware import device
-
-    found, dtype = device(config.hardware.device), config.hardware.dtype
-    if dtype == "float16":
+    found = device(config.hardware.device)
+    if config.hardware.dtype == "float16":
         raise UserError(
             "hardware.dtype=float16 was asked for, in which the small gradients of a training vanish.\n"
             "Type: hardware.dtype=bfloat16, or hardware.dtype=float32"
         )
-    if dtype == "auto":  # the same rule by which a model is loaded
-        dtype = "bfloat16" if found.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
-    return found, getattr(torch, dtype)
+    return found, dtype(config.hardware.dtype, found)
 
 
 def _computed(device: str, dtype: "torch.dtype") -> str:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import (
@@ -19,6 +18,7 @@ from transformers.utils import logging
 
 from hsae.errors import UserError
 from hsae.hardware import device as device_of
+from hsae.hardware import dtype as dtype_of
 from hsae.lm import files
 from hsae.lm.memory import hold_memory
 from hsae.lm.model import LM
@@ -62,7 +62,7 @@ def _read(path: str, revision: str | None, device: str, dtype: str, *, text: boo
         kind = _kind(config, path) if text else AutoModel
         tokenizer = AutoTokenizer.from_pretrained(source, revision=at) if text else None
         loaded: Any = kind.from_pretrained(
-            source, config=config, revision=at, dtype=_dtype(dtype, device), output_loading_info=True
+            source, config=config, revision=at, dtype=dtype_of(dtype, device), output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as problem:
         raise _explained(path, revision, place, problem) from problem
@@ -91,14 +91,6 @@ def _kind(config: Any, path: str) -> Any:
         f"model.path={path} is {made or name}, which is no language model: jobs read text.\n"
         "In Python: hsae.lm.load_network(path) captures and edits any other network."
     )
-
-
-def _dtype(asked: str, device: str) -> torch.dtype:
-    """`auto` is bfloat16 on a GPU that computes in it, float32 elsewhere: on a CPU, half precision is
-    slower."""
-    if asked != "auto":
-        return getattr(torch, asked)
-    return torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float32
 
 
 def _explained(path: str, revision: str | None, place: Path | None, problem: BaseException) -> UserError:
