@@ -172,7 +172,7 @@ def _show(config: Config) -> None:
     console.show_config(artifact.plain(config.model_dump(exclude={"overrides"})))
     planned = execute.plan(_jobs(config))
     rows = [
-        (step.address.job, step.address.name, step.state, console.headline(step.sizes, most=8))
+        (step.address.job, step.address.name, step.state, console.sizes(step.sizes))
         for step in planned
     ]
     console.table("plan (dry run: nothing was started)", ("job", "artifact", "state", "sizes"), rows)

@@ -247,6 +247,32 @@ def disk(outputs: Path) -> Iterator[None]:
         raise
 
 
+def free(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(
+        next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    ).free
+
+
+HEADROOM = 1.1
+"""How many times what is to be written must be free on the disk, before writing starts."""
+
+
+def check_room(address: Address, estimate: Mapping[str, str | int]) -> None:
+    """Raises UserError where the disk has no room for what the job still has to write, `bytes` of a result
+    and `scratch` on the way to it, as far as it can tell."""
+    wanted = sum(int(estimate.get(kind, 0)) for kind in ("bytes", "scratch"))
+    there = sum(path.stat().st_size for path in address.partial.rglob("*") if path.is_file())
+    room, left = free(address.outputs), max(0, wanted - there)
+    if room < HEADROOM * left:
+        raise UserError(
+            f"{address.job} has {left / 1e9:.1f} GB to write, and {address.outputs} has {room / 1e9:.1f} GB "
+            f"free: {HEADROOM} times as much as is written must be.\n"
+            "Make room, type outputs=FOLDER on a larger disk, or ask for less; "
+            "job=plan says how much of what."
+        )
+
+
 def _refused(place: Path | str, error: OSError) -> UserError:
     return UserError(
         f"{place} cannot be written ({error.strerror}).\nChoose another place with outputs=FOLDER."

@@ -44,6 +44,8 @@ class ModelFacts(NamedTuple):
     """Weights in the matrices of a layer's attention."""
     gated: bool
     """Whether the MLP has three matrices (Llama's) or two (GPT-2's)."""
+    tied: bool
+    """Whether the unembedding is the embedding."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "ModelFacts | None":
@@ -69,6 +71,7 @@ class ModelFacts(NamedTuple):
             lacks=_lacks(said),
             attention=_attention(said, d),
             gated=family not in UNGATED or str(said.get("feed_forward_proj")).startswith("gated"),
+            tied=bool(said.get("tie_word_embeddings", True)),
         )
 
     def width(self, site: str) -> int | None:
@@ -79,8 +82,9 @@ class ModelFacts(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """Weights of all matrices, the embedding once and the unembedding once."""
-        return self.passed("logits") + self.d * (self.vocabulary or 0)
+        """Weights of all matrices."""
+        embedding = self.d * (self.vocabulary or 0)
+        return self.passed("logits") + (0 if self.tied else embedding)
 
     def passed(self, site: str) -> int:
         """Weights in the matrices that a token is multiplied with on its way to a site: half its FLOPs.

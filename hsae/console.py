@@ -121,6 +121,28 @@ def number(value: Number) -> str:
     return f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:.4g}"
 
 
+def size(count: int | float, unit: str = "B") -> str:
+    """184.3 GB, 12 kB, 24 B; with another unit 3.2 TFLOP. Powers of ten."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(count) < 1000 or prefix == "P":
+            break
+        count /= 1000
+    return f"{count:.4g} {prefix}{unit}"
+
+
+UNITS = {"bytes": "B", "scratch": "B", "memory": "B", "ram": "B", "lm_flops": "FLOP", "sae_flops": "FLOP"}
+"""What `estimate` of a job tells under these names is shown with the unit."""
+
+
+def sizes(estimate: Mapping[str, Number]) -> str:
+    """What a job estimates of itself in one line: `rows 300,000  bytes 460.8 MB`."""
+    shown = {
+        name: size(value, UNITS[name]) if name in UNITS and not isinstance(value, str) else value
+        for name, value in estimate.items()
+    }
+    return headline(shown, most=len(shown))
+
+
 def headline(metrics: Mapping[str, Number], most: int = 4) -> str:
     """The first few numbers of a job in one line."""
     return "  ".join(f"{name} {number(value)}" for name, value in list(metrics.items())[:most])

@@ -63,6 +63,8 @@ class Planned:
     state: str
     """`there`, `to make`, or `missing`: an input that this run does not make."""
     sizes: Mapping[str, str | int]
+    """What its job estimates; the keys that `console.UNITS` knows are bytes and FLOPs."""
+    config: Config
 
 
 def execute(config: Config) -> Outcome:
@@ -84,6 +86,7 @@ def execute(config: Config) -> Outcome:
             # whoever held the lock until now may just have made it
             there = None if config.force else artifact.find(address)
             if there is None:
+                artifact.check_room(address, job.estimate(config))
                 return _make(config, address, inputs, partial, start)
     return Outcome("there", there.folder, there.metrics, time.monotonic() - start)
 
@@ -112,7 +115,7 @@ def plan(configs: Sequence[Config]) -> list[Planned]:
             visit(build.neighbour(config, need))
         here = address.folder.exists() and not (config.force and address.fingerprint in asked)
         state = "there" if here else "to make" if address.fingerprint in asked else "missing"
-        planned[address.fingerprint] = Planned(address, state, job.estimate(config))
+        planned[address.fingerprint] = Planned(address, state, job.estimate(config), config)
 
     for config in configs:
         visit(config)

@@ -11,7 +11,7 @@ from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
 from hsae.execute import Job
-from hsae.lm import files
+from hsae.lm import cost, files
 
 if TYPE_CHECKING:
     from hsae.encyclopedia import Encyclopedia
@@ -50,9 +50,16 @@ def estimate(config: Config) -> dict[str, str | int]:
     facts, concepts = config.model.facts(), getattr(config.concepts, "n", None)
     if facts is None or concepts is None:
         return {"concepts": concepts or "all of the source"}
-    widths = facts.d * len(config.layers.resolve(facts.layers))
+    sites = config.layers.resolve(facts.layers)
+    made = config.contexts[config.stage.contexts]
+    # about: eight sentences a family of templates, or the word and its gloss
+    each = getattr(made, "per_concept", None) or 8 * len(getattr(made, "families", ())) or 2
     # mean and squared deviations of three roles in float32; the scatter, one for d concepts or more, is less
-    return {"concepts": concepts, "bytes": concepts * widths * 3 * 2 * 4}
+    return {
+        "concepts": concepts,
+        "bytes": concepts * facts.d * len(sites) * 3 * 2 * 4,
+        **cost.passes(config, concepts * each * cost.CONTEXT),
+    }
 
 
 def run(job: Job) -> dict[str, int | float | str]:

@@ -16,7 +16,7 @@ from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import UserError
 from hsae.execute import Job
-from hsae.lm import files
+from hsae.lm import cost, files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WRITES = "evaluation"
 FORMAT = 1
 
+EDITS = 7
+"""Under which splicing reads the same text: four dictionaries, zeros, the mean, and none."""
 STUDIED, NULLS = "sae", ("untrained", "random")
 HEADLINES = ("explained_variance", "l0", "ce_recovered", "recovery_word", "recovery_kind")
 
@@ -70,11 +72,17 @@ def slug(config: Config) -> str:
 def estimate(config: Config) -> dict[str, str | int]:
     from hsae.corpora import SHARES
 
-    tokens = getattr(config.corpus, "tokens", None)
+    asked: dict[str, int] = {}
+    if recovery := config.evaluations.get("recovery"):
+        concepts = getattr(config.concepts, "n", None) or 0
+        asked = cost.passes(config, 2 * recovery.contexts * concepts * cost.CONTEXT)
+    if splice := config.evaluations.get("splice"):
+        asked = cost.both(asked, cost.passes(config, splice.tokens * EDITS, sites=["logits"]))
     return {
         "questions": ", ".join(config.evaluations),
         "claims": _claims(config),
-        "held-out tokens": int(tokens * SHARES["test"]) if tokens else "a twentieth of the corpus",
+        "held-out tokens": int(config.corpus.tokens * SHARES["test"]),
+        **asked,
     }
 
 

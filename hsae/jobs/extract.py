@@ -13,13 +13,16 @@ from hsae import build
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.execute import Job
-from hsae.lm import files
+from hsae.lm import cost, files
 
 WRITES = "store"
 FORMAT = 2
 
 BESIDE = 12
 """Bytes of a row beside its activations: token, document, position."""
+SHARD = 256 << 20
+"""Bytes of a shard, at most."""
+
 
 class Settings(Part):
     """All choices stand in other groups: model, layers, corpus, capture."""
@@ -44,9 +47,18 @@ def estimate(config: Config) -> dict[str, str | int]:
     facts, rows = config.model.facts(), config.corpus.tokens
     if facts is None:
         return {"rows": rows}
-    per_unit = 1 if config.capture.dtype == "int8" else 2
-    widths = facts.d * len(config.layers.resolve(facts.layers))
-    return {"rows": rows, "bytes": rows * (per_unit * widths + BESIDE)}
+    sites = config.layers.resolve(facts.layers)
+    widths = [facts.width(site) or facts.d for site in sites]
+    a_row = sum(width + 4 if config.capture.dtype == "int8" else 2 * width for width in widths)
+    shard = a_row * min(rows, SHARD // a_row, 1 << 16)
+    asked = cost.passes(config, rows)
+    return {
+        "rows": rows,
+        "bytes": rows * (a_row + BESIDE),
+        **asked,
+        "memory": asked["memory"] + shard,
+        "ram": 2 * shard,  # one is written while the next is filled, sorted into a copy
+    }
 
 
 def run(job: Job) -> dict[str, int | float | str]:

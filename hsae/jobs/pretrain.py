@@ -84,7 +84,17 @@ def estimate(config: Config) -> dict[str, int]:
     settings = config.job
     block = 4 * settings.d**2 + 3 * settings.d * settings.mlp + 2 * settings.d
     parameters = settings.vocabulary * settings.d + settings.layers * block + settings.d
-    return {"parameters": parameters, "tokens": settings.tokens, "bytes": 2 * parameters}
+    step = settings.batch * settings.context
+    return {
+        "parameters": parameters,
+        "tokens": settings.tokens,
+        "bytes": 2 * parameters,
+        "scratch": 2 * 12 * parameters,  # checkpoints with two moments, one written beside the other
+        "lm_flops": 6 * parameters * settings.tokens,
+        # weights, gradients and moments; of a step, the logits with their gradient and each block's insides
+        "memory": 16 * parameters
+        + 4 * step * (3 * settings.vocabulary + settings.layers * (12 * settings.d + 4 * settings.mlp)),
+    }
 
 
 def run(job: "Job") -> dict[str, int | float | str]:

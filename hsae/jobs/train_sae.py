@@ -13,7 +13,7 @@ from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import ConfigError, UserError
 from hsae.execute import Job
-from hsae.lm import files
+from hsae.lm import cost, files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,12 +61,28 @@ def slug(config: Config) -> str:
 
 
 def estimate(config: Config) -> dict[str, str | int]:
-    facts = config.model.facts()
-    steps = config.train.tokens // config.train.batch
+    """FLOPs are those of exact sparse code: the encoder looks at every latent, 2 d latents a row; decoding
+    and the three products of the way back touch k of them, 2 d k each."""
+    facts, train = config.model.facts(), config.train
+    steps = train.tokens // train.batch
     if facts is None:
         return {"steps": steps}
-    latents = config.sae.width(facts.d)
-    return {"steps": steps, "latents": latents, "bytes": 4 * latents * 2 * (facts.d + 1)}
+    sites = config.layers.resolve(facts.layers)
+    d = facts.width(sites[0]) or facts.d
+    latents = config.sae.width(d)
+    weights = 4 * latents * 2 * (d + 1)
+    read = cost.passes(config, train.tokens) if train.source == "stream" else {}
+    return {
+        "steps": steps,
+        "latents": latents,
+        "bytes": weights,
+        "scratch": 6
+        * weights,  # a checkpoint holds weights and two moments, and the next is written beside it
+        **read,
+        "sae_flops": train.tokens * 2 * d * (latents + 4 * config.sae.k),
+        "memory": read.get("memory", 0) + 4 * weights + 4 * train.batch * (3 * latents + 8 * d),
+        "ram": 2 * 2 * d * train.pool,  # a pool that batches are cut from, and one that is read meanwhile
+    }
 
 
 def run(job: Job) -> dict[str, int | float | str]:

@@ -187,6 +187,6 @@ class LM:
         if "position_ids" in self._takes and (self._first_position or not from_the_left):
             # with padding on the left, each row counts its positions from its own first token; where the
             # model would count from the ids it takes a padding token that the text spells for padding
-            counted = (named["attention_mask"].long().cumsum(1) - 1).clamp(min=0)
-            named["position_ids"] = counted + self._first_position
+            seen = named["attention_mask"].long()
+            named["position_ids"] = (seen.cumsum(1) * seen - 1 + self._first_position).clamp(min=0)
         return named

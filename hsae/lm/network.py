@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hsae.errors import UserError
 from hsae.lm.fused import has_fused, unfused
 from hsae.lm.sites import Change, Place, layout, module_place, places, unknown_site
-from hsae.site_names import MODULE, ROLES, spread
+from hsae.site_names import MODULE, ROLES
 
 
 class _Enough(Exception):
@@ -51,11 +51,11 @@ class Network:
         if MODULE.fullmatch(site):
             return module_place(self.model, site)
         role, _, layer = site.partition(".")
-        if role in ROLES and layer.startswith("-") and layer[1:].isdecimal():
-            site = f"{role}.{spread(layer, self._layers)[0]}"
-        if site not in self._places:
+        from_the_end = role in ROLES and layer.startswith("-") and layer[1:].isdecimal()
+        known = f"{role}.{self._layers + int(layer)}" if from_the_end else site
+        if known not in self._places:
             raise unknown_site(site, self.site_names(), self.model, self.family)
-        return self._places[site]
+        return self._places[known]
 
     def widths(self, sites: Sequence[str], *inputs: Any, **named: Any) -> dict[str, int]:
         """Units of each site, from one pass over the inputs."""
@@ -101,14 +101,20 @@ class Network:
         with self._watched({site: self._place(site) for site in sites}, keep, stop=False) as seen:
             yield seen
 
+    def _enter(self, hooks: ExitStack, under_way: "_Pass") -> None:
+        """What every watched or edited pass needs."""
+        hooks.enter_context(unfused() if self._fused else nullcontext())
+        # the model may call its base or pass over it (OPT), and a caller may run either
+        for whole in {id(part): part for part in (self.model, self.base)}.values():
+            hooks.callback(whole.register_forward_pre_hook(under_way.begin, with_kwargs=True).remove)
+
     @contextmanager
     def _watched(
         self, chosen: Mapping[str, Place], keep: Tensor | None, *, stop: bool
     ) -> Iterator[dict[str, Tensor]]:
         under_way = _Pass(keep, enough=len(chosen) if stop else None)
         with ExitStack() as hooks:
-            hooks.enter_context(unfused() if self._fused else nullcontext())
-            hooks.callback(self.base.register_forward_pre_hook(under_way.begin, with_kwargs=True).remove)
+            self._enter(hooks, under_way)
             for site, place in chosen.items():
                 hooks.callback(place.watch(partial(under_way.see, site)).remove)
             yield under_way.seen
@@ -129,8 +135,7 @@ class Network:
             )
         under_way = _Pass(None, enough=None)
         with ExitStack() as hooks:
-            hooks.enter_context(unfused() if self._fused else nullcontext())
-            hooks.callback(self.base.register_forward_pre_hook(under_way.begin, with_kwargs=True).remove)
+            self._enter(hooks, under_way)
             hooks.callback(place.replace(partial(under_way.change, change)).remove)
             yield
 

@@ -23,7 +23,7 @@ two norms of block L,
 In torch's decoder the cross-attention adds to the stream between attn_out and resid_mid.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, final
@@ -179,7 +179,7 @@ def module_place(model: nn.Module, site: str) -> Place:
         raise UserError(
             f"the model has no module {match[2]!r}, which the site {site} asks for"
             + (f"; near it are {', '.join(near)}" if near else "")
-            + f".\nIts modules, of numbered siblings only the first:\n{tree(model)}"
+            + f".\nIts modules, of like siblings only the first:\n{tree(model)}"
         )
     return Place(site, module, input=match[1] == "in")
 
@@ -188,15 +188,14 @@ def unknown_site(site: str, known: list[str], model: nn.Module, kind: str) -> Us
     """The error for a site that a model does not have: the nearest that it has, or how to name one by its
     module."""
     if not known:
-        block = next(
-            (f"{name}.0" for name, part in model.named_modules() if isinstance(part, nn.ModuleList)), "0"
-        )
+        lists = (f"{name}.0" for name, part in model.named_modules() if isinstance(part, nn.ModuleList))
+        block = next(lists, None) or next((name for name, _ in model.named_children()), "PATH")
         return UserError(
             f"{site!r} is a site by its role, and the architecture {kind!r} has no row in the site table "
             f"(known: {', '.join(sorted(FAMILIES))}).\n"
             f"Name sites by their modules: layers.sites=[out:{block}] is what {block} returns, [in:{block}] "
             "what it reads. Or add a row to hsae/lm/families.py.\n"
-            f"The modules, of numbered siblings only the first:\n{tree(model)}"
+            f"The modules, of like siblings only the first:\n{tree(model)}"
         )
     near = get_close_matches(site, known, n=3, cutoff=0.6)
     roles = list(dict.fromkeys(name.partition(".")[0] for name in known))
@@ -210,10 +209,17 @@ def unknown_site(site: str, known: list[str], model: nn.Module, kind: str) -> Us
 
 
 def tree(module: nn.Module, *, depth: int = 5) -> str:
-    """The modules of a model down to `depth`, of numbered siblings only the first."""
-    lines = []
-    for name, child in module.named_modules():
-        parts = name.split(".")
-        if name and len(parts) <= depth and all(not part.isdigit() or part == "0" for part in parts):
-            lines.append(f"{'  ' * len(parts)}{name}: {type(child).__name__}")
-    return "\n".join(lines)
+    """The modules of a model by their paths, down to `depth`, of numbered siblings of one kind only the
+    first."""
+    return "\n".join(_branches(module, "", depth))
+
+
+def _branches(module: nn.Module, path: str, depth: int) -> Iterator[str]:
+    shown: set[type] = set()
+    for name, child in module.named_children() if depth else ():
+        if name.isdigit() and type(child) in shown:
+            continue
+        shown.add(type(child))
+        below = f"{path}.{name}".lstrip(".")
+        yield f"{'  ' * below.count('.')}  {below}: {type(child).__name__}"
+        yield from _branches(child, below, depth - 1)

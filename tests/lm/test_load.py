@@ -9,12 +9,15 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors.torch import load_file, save_file
-from worlds import CONTEXT, LAYERS, VOCABULARY, WIDTH, random_lm_folder
+from worlds import CONTEXT, FAMILIES, LAYERS, VOCABULARY, WIDTH, random_lm_folder
 
+from hsae.config import ModelFacts
 from hsae.errors import UserError
 from hsae.lm import files
 from hsae.lm import load as lazily_loaded
+from hsae.lm.families import FAMILIES as TABLE
 from hsae.lm.loading import AutoConfig, load
+from hsae.site_names import ENDS, ROLES
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_a_folder_without_weights_or_with_broken_ones_is_a_user_error(folder):
         load(str(folder))
 
 
-def test_an_unknown_architecture_shows_its_modules_and_where_to_add_it(tmp_path):
+def test_an_unknown_architecture_shows_its_modules_and_still_has_sites_by_path(tmp_path):
     from transformers import GPTJConfig, GPTJForCausalLM
     from worlds import tokenizer
 
@@ -86,16 +89,68 @@ def test_an_unknown_architecture_shows_its_modules_and_where_to_add_it(tmp_path)
         GPTJConfig(n_embd=16, n_layer=2, n_head=2, rotary_dim=4, vocab_size=VOCABULARY)
     ).save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=r"'gptj' has no row(.|\n)*sites\.py(.|\n)*h\.0\.attn: GPTJAttention"):
-        load(str(tmp_path))
+    lm = load(str(tmp_path))
+    asked = r"'resid_post\.0' is a site by its role, and the architecture 'gptj' has no row"
+    how = r"layers\.sites=\[out:transformer\.h\.0\](.|\n)*families\.py(.|\n)*h\.0\.attn: GPTJAttention"
+    with pytest.raises(UserError, match=rf"{asked}(.|\n)*{how}"):
+        lm.check_sites(["resid_post.0"])
+    tokens, got = lm.capture_texts(["a dog", "an oak is a tall tree"], ["out:transformer.h.0"])
+    with torch.no_grad():
+        hidden = lm.model(tokens.ids, attention_mask=tokens.mask, output_hidden_states=True).hidden_states
+    assert torch.equal(got["out:transformer.h.0"], hidden[1])
 
 
-def test_the_one_opt_without_a_residual_stream_is_refused(tmp_path):
-    path = random_lm_folder(tmp_path, "opt")
-    config = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(config | {"do_layer_norm_before": False}))
-    with pytest.raises(UserError, match="opt-125m"):
-        load(str(path))
+def test_a_row_that_does_not_fit_its_model_is_told_with_the_modules(folder, monkeypatch):
+    monkeypatch.setitem(TABLE, "llama", TABLE["llama"]._replace(mlp_out="out:feed_forward"))
+    with pytest.raises(UserError, match=r"row 'llama'(.|\n)*feed_forward(.|\n)*layers\.0\.mlp: LlamaMLP"):
+        load(str(folder))
+
+
+def test_a_model_of_text_and_images_is_read_through_its_text_half(tmp_path):
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+    from worlds import COMMON, FAMILIES, tokenizer
+
+    text = COMMON | FAMILIES["gemma3_text"] | {"vocab_size": VOCABULARY}
+    vision = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8}
+    vision |= {"intermediate_size": 32, "patch_size": 4}
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=5)
+    Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    lm = load(tmp_path)
+    assert (lm.family, lm.layers, lm.d) == ("gemma3_text", LAYERS, WIDTH)
+    tokens, got = lm.capture_texts(["a dog"], ["resid_post.-1", "logits"])
+    assert torch.equal(got["logits"], lm.logits(tokens.ids, tokens.mask))
+    with torch.no_grad():
+        expected = lm.model.model.language_model.norm(got["resid_post.-1"])
+    assert torch.equal(lm.capture_texts(["a dog"], ["final_norm"])[1]["final_norm"], expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "causal"),
+    [
+        ("gpt2", "GPT2LMHeadModel", True),
+        ("bert", "BertForMaskedLM", False),
+        ("roberta", "RobertaForMaskedLM", False),
+        ("t5", "T5EncoderModel", False),
+    ],
+)
+def test_each_family_is_read_by_the_class_that_fits_it(tmp_path, family, kind, causal):
+    lm = load(random_lm_folder(tmp_path, family))
+    assert (type(lm.model).__name__, lm.causal, lm.layers) == (kind, causal, LAYERS)
+    facts = ModelFacts.of(json.loads((tmp_path / f"{family}-0" / "config.json").read_text()))
+    assert facts is not None
+    assert (facts.layers, facts.d, facts.context or sys.maxsize) == (lm.layers, lm.d, lm.context)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_what_config_json_tells_of_the_sites_is_what_the_model_has(families, family):
+    lm = families[family]
+    facts = ModelFacts.of(lm.model.config.to_dict())
+    assert facts is not None
+    roles = {site.partition(".")[0] for site in lm.site_names()}
+    assert roles == {*ROLES, *ENDS} - set(facts.lacks)
+    assert {site: facts.width(site) for site in lm.site_names()} == lm.widths(lm.site_names())
+    assert facts.width("out:anything") is None
 
 
 def test_an_architecture_that_transformers_does_not_know_is_a_user_error(folder):

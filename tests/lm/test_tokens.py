@@ -61,12 +61,51 @@ def test_every_text_starts_with_the_prefix_that_the_tokenizer_itself_puts_or_els
     assert Reader(own).prefix == [id]
 
 
+@pytest.mark.parametrize(
+    ("family", "prefix", "suffix"), [("bert", [0], [2]), ("t5", [], [2]), ("llama", [0], [])]
+)
+def test_what_the_tokenizer_puts_around_a_text_is_around_every_text_and_no_part_of_it(
+    families, family, prefix, suffix
+):
+    lm, texts = families[family], list(sentences(3))
+    assert (lm.reader.prefix, lm.reader.suffix) == (prefix, suffix)
+    for side in ("left", "right"):
+        tokens = lm.tokenize(texts, side=side)
+        for text, ids, mask, special in zip(texts, tokens.ids, tokens.mask, tokens.special, strict=True):
+            own = lm.reader.ids([text])[0]
+            assert ids[mask].tolist() == [*prefix, *own, *suffix]
+            assert ids[~special].tolist() == own
+            if family != "llama":  # whose tokenizer puts nothing itself
+                assert ids[mask].tolist() == lm.tokenizer(text)["input_ids"]
+
+
+def test_a_cut_text_keeps_what_is_around_it(families):
+    tokens = families["bert"].tokenize([" ".join(SENTENCES)], max_length=10)
+    assert tokens.ids.shape == (1, 10)
+    assert (int(tokens.ids[0, 0]), int(tokens.ids[0, -1])) == (0, 2)
+    assert tokens.special[0].tolist() == [True] + [False] * 8 + [True]
+
+
+def test_a_tokenizer_that_hides_its_special_tokens_in_the_text_is_refused():
+    class Mixed:
+        is_fast, bos_token_id, eos_token_id = True, 0, 0
+
+        def __call__(self, text, **options):
+            return {"input_ids": [5] if options else [0, 6, 0]}
+
+    with pytest.raises(UserError, match=r"Mixed reads the text 'a' as \[5\]"):
+        Reader(Mixed())
+
+
 def test_a_tokenizer_without_any_special_token_works(tmp_path):
     bare = load(str(random_lm_folder(tmp_path, bos=False)))
     assert bare.reader.prefix == []
-    tokens, got = bare.capture_texts(["a dog", SENTENCES[1]], ["resid_post.0"])
-    assert torch.equal(tokens.special, ~tokens.mask)
-    assert got["resid_post.0"].isfinite().all()
+    for side in ("left", "right"):
+        tokens = bare.tokenize(["a dog", SENTENCES[1], ""], side=side)
+        assert torch.equal(tokens.special, ~tokens.mask)
+        assert not tokens.mask[2].any()
+        got = bare.capture(tokens.ids[:2], tokens.mask[:2], ["resid_post.0"])
+        assert got["resid_post.0"].isfinite().all()
 
 
 def test_a_text_longer_than_the_context_is_refused_and_cut_only_on_demand(lm):
