@@ -1,4 +1,4 @@
-"""Which layers and sites a choice means: known from the model's config.json alone, refused where it cannot be."""
+"""Which layers and sites a choice means: from config.json alone, refused where it cannot be."""
 
 import json
 import subprocess

@@ -28,12 +28,12 @@ def gather(lm: LM, contexts: Sequence[Context], sites: Sequence[str], *, batch_t
     Contexts of like length share a pass. Raises `UserError` for a context whose span holds no token, or whose
     activation is no finite number.
     """
-    room = lm.context - len(lm.reader.prefix)
+    room, widths = lm.room, lm.widths(sites)
     read = list(zip(contexts, lm.reader.pieces([context.text for context in contexts]), strict=True))
     fitting = [(context, piece) for context, piece in read if len(piece.ids) <= room]
-    vectors = {site: torch.empty(len(fitting), lm.d) for site in sites}
-    prefix = len(lm.reader.prefix)
-    for batch in by_length([prefix + len(piece.ids) for _, piece in fitting], tokens=batch_tokens):
+    vectors = {site: torch.empty(len(fitting), widths[site]) for site in sites}
+    around = len(lm.reader.prefix) + len(lm.reader.suffix)
+    for batch in by_length([around + len(piece.ids) for _, piece in fitting], tokens=batch_tokens):
         chosen = [fitting[number][0] for number in batch]
         tokens = lm.reader.tokens([fitting[number][1] for number in batch])
         span = tokens.within([(context.start, context.end) for context in chosen])

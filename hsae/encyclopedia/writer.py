@@ -72,7 +72,7 @@ def write(
     }
     index = {
         "model": lm.fingerprint,
-        "sites": dict.fromkeys(sites, lm.d),
+        "sites": lm.widths(sites),
         "roles": list(ROLES),
         "block": block,
         "shards": [line["shard"] for line in journal.lines],

@@ -18,7 +18,7 @@ def word_ends(lm: LM, contexts: Sequence[Context]) -> list[list[int]]:
     Nothing behind that token can reach it in a causal LM, so nothing behind it need be read. Raises
     `UserError` for a span without a token, and for a context that is too long for the LM.
     """
-    room = lm.context - len(lm.reader.prefix)
+    room = lm.room
     found = []
     for context, piece in zip(contexts, lm.reader.pieces([c.text for c in contexts]), strict=True):
         inside = [
@@ -58,12 +58,10 @@ def capture_words(
 def _capture(lm: LM, site: str, contexts: Sequence[Context], tokens: int) -> Float[Tensor, "context d"]:
     rows = word_ends(lm, contexts)
     prefix = len(lm.reader.prefix)
-    found = torch.empty(len(rows), lm.d, device=lm.device)
+    found = torch.empty(len(rows), lm.widths([site])[site], device=lm.device)
     for batch in by_length([prefix + len(ids) for ids in rows], tokens=tokens):
         ids, mask = lm.reader.pad([rows[at] for at in batch])
-        last = torch.tensor([prefix + len(rows[at]) - 1 for at in batch], device=lm.device)
-        activation = lm.capture(ids, mask, [site])[site]
-        found[torch.tensor(batch, device=lm.device)] = activation[
-            torch.arange(len(batch), device=lm.device), last
-        ].float()
+        last = torch.zeros_like(mask)
+        last[torch.arange(len(batch)), [prefix + len(rows[at]) - 1 for at in batch]] = True
+        found[torch.tensor(batch, device=lm.device)] = lm.capture(ids, mask, [site], last)[site].float()
     return found

@@ -97,7 +97,6 @@ def _losses(subject: Subject, most: int) -> dict[str, Float[np.ndarray, "documen
 
 def _windows(subject: Subject, most: int) -> Iterator[tuple[int, list[int]]]:
     """Held-out documents as (number, ids), cut where the model's context ends."""
-    room = subject.lm.context - len(subject.lm.reader.prefix)
     documents, lengths = subject.store.documents("test").unique_consecutive(return_counts=True)
     if len(documents) < 2:
         raise UserError(
@@ -109,7 +108,7 @@ def _windows(subject: Subject, most: int) -> Iterator[tuple[int, list[int]]]:
         read += len(ids)
         if read > most and number >= 2:
             return
-        for window in ids.split(room):
+        for window in ids.split(subject.lm.room):
             yield number, window.tolist()
 
 

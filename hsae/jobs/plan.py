@@ -189,7 +189,7 @@ def _sae_speed(config: Config, seconds: float) -> float:
     d = facts.width(config.layers.resolve(facts.layers)[0]) or facts.d
     variant, settings = build.plugin("sae", config.sae)
     sae = variant.build(settings, d=d, teacher=None, seed=0).to(config.hardware.device)
-    recipe = Recipe(steps=1 << 40, lr=1e-4, warmup=0, decay=0, clip=config.sae.clip, dead_after=1 << 40)
+    recipe = Recipe(steps=1 << 40, lr=1e-4, warmup=0.0, decay=0.0, clip=config.sae.clip, dead_after=1 << 40)
     rows = torch.randn(train.batch, d, device=config.hardware.device)
     stepping = Training(sae, recipe, scale=1.0).steps(repeat(rows))
     next(stepping)  # the first one fills caches
@@ -247,7 +247,7 @@ def _total(wanted: Sequence[_Wanted], speeds: Speeds) -> tuple[Any, ...]:
         console.size(sum(step.flops for step in wanted), "FLOP"),
         most(step.ram for step in wanted),
         most(step.gpu for step in wanted),
-        console.duration(sum(step.seconds(speeds) or 0 for step in wanted)),
+        console.duration(sum(step.seconds(speeds) or 0 for step in wanted)) if speeds else None,
     )
 
 

@@ -57,6 +57,12 @@ class Network:
             raise unknown_site(site, self.site_names(), self.model, self.family)
         return self._places[known]
 
+    def path(self, site: str) -> str:
+        """The site by its module: `in:h.3.mlp` for mlp_in.3 of a GPT-2; `out:` is the model itself."""
+        place = self._place(site)
+        name = next(name for name, module in self.model.named_modules() if module is place.module)
+        return f"{'in' if place.input else 'out'}:{name}"
+
     def widths(self, sites: Sequence[str], *inputs: Any, **named: Any) -> dict[str, int]:
         """Units of each site, from one pass over the inputs."""
         return {site: found.shape[-1] for site, found in self.capture(sites, *inputs, **named).items()}
