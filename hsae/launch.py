@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,9 +27,9 @@ from hsae.errors import UserError
 from hsae.execute import Job
 from hsae.loggers import Fan
 
-ORDERS, LOG, FAILED = ".processes.json", ".processes.log", ".failed-{}.txt"
-"""What the children are told, what they print, what went wrong in each: gone before the artifact is
-published."""
+ORDERS, LOG, FAILED = "processes.json", "processes.log", "failed-{}.txt"
+"""What the children are told, what they print, what went wrong in each: in a temporary folder, so that a kill
+leaves none of it in the artifact."""
 _LOOK = 0.5  # seconds between two looks at how far they are
 _LONGEST = timedelta(days=7)  # that one process waits for the others
 
@@ -40,26 +41,24 @@ def launch(job: Job, progress: Callable[[], int]) -> Iterator[int]:
     Raises UserError with what a child said, where one failed; the launcher then stops the others.
     """
     processes = job.config.hardware.processes
-    orders, log = job.out / ORDERS, job.out / LOG
-    orders.write_text(json.dumps(_orders(job)))
-    for said in job.out.glob(FAILED.format("*")):
-        said.unlink()
     threads = job.config.hardware.threads or max(1, (os.cpu_count() or 1) // processes)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    command += [str(processes), "-m", "hsae.launch", str(orders)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true"}
-    with log.open("w") as stream, subprocess.Popen(command, env=environment, stderr=stream) as children:
-        try:
-            while children.poll() is None:
-                yield progress()
-                time.sleep(_LOOK)
-        finally:
-            children.terminate()
-    yield progress()
-    if children.returncode:
-        raise UserError(_failure(job.out, processes))
-    for file in (orders, log):
-        file.unlink()
+    with tempfile.TemporaryDirectory(prefix="hsae-") as place:
+        folder = Path(place)
+        (folder / ORDERS).write_text(json.dumps(_orders(job)))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        command += [str(processes), "-m", "hsae.launch", str(folder / ORDERS)]
+        log = (folder / LOG).open("w")
+        with log as stream, subprocess.Popen(command, env=environment, stderr=stream) as children:
+            try:
+                while children.poll() is None:
+                    yield progress()
+                    time.sleep(_LOOK)
+            finally:
+                children.terminate()
+        yield progress()
+        if children.returncode:
+            raise UserError(_failure(folder, processes))
 
 
 def _orders(job: Job) -> dict[str, Any]:
@@ -71,12 +70,10 @@ def _orders(job: Job) -> dict[str, Any]:
     }
 
 
-def _failure(out: Path, processes: int) -> str:
+def _failure(folder: Path, processes: int) -> str:
     """What the first process to fail said, else the end of what the launcher itself has to say."""
-    said = sorted(out.glob(FAILED.format("*")), key=lambda file: file.stat().st_mtime_ns)
-    first = said[0].read_text() if said else (out / LOG).read_text()[-2000:]
-    for file in (*said, out / LOG, out / ORDERS):
-        file.unlink()
+    said = sorted(folder.glob(FAILED.format("*")), key=lambda file: file.stat().st_mtime_ns)
+    first = said[0].read_text() if said else (folder / LOG).read_text()[-2000:]
     return f"one of {processes} processes failed, and the others were stopped:\n{first.strip()}"
 
 
@@ -99,8 +96,8 @@ def _child(orders: Path) -> None:
     config = _on_its_own_gpu(check(told["config"]), process)
     inputs = {role: Artifact(Path(folder), {}) for role, folder in told["inputs"].items()}
     job = Job(config, Path(told["out"]), inputs, Fan(()))
-    backend = "nccl" if config.hardware.device.startswith("cuda") else "gloo"
-    distributed.init_process_group(backend, timeout=_LONGEST)
+    # they do no more than wait for each other, and NCCL would refuse two of them on one GPU
+    distributed.init_process_group("gloo", timeout=_LONGEST)
     try:
         build.job_module(config).work(job, process, processes, alive=lambda: not orphaned(told["parent"]))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What the activations of a model look like on some texts: norms, sinks, what the dtypes of a store can hold."""
+"""What a model's activations look like on some texts: norms, sinks, what the dtypes of a store can hold."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, final
@@ -39,8 +39,8 @@ class Health(NamedTuple):
     broken: int
     """Tokens with a number that is not finite."""
     rounding: Mapping[str, float]
-    """dtype of a store -> sqrt(sum |x - decoded(encoded(x))|^2 / sum |x|^2) over the texts' own tokens; absent
-    for a dtype that cannot hold them all."""
+    """dtype of a store -> sqrt(sum |x - decoded(encoded(x))|^2 / sum |x|^2) over the texts' own tokens;
+    absent for a dtype that cannot hold them all."""
 
 
 @final
@@ -142,7 +142,7 @@ def sinks(examination: Examination, sites: Sequence[str], *, prefix: int) -> lis
     attention there is the place.
     """
     stream = {site: examination.sites[site] for site in sites}
-    times = np.stack([health.norm / health.median for health in stream.values()])
+    times = np.stack([health.norm / (health.median or np.nan) for health in stream.values()])
     place = np.where(examination.position <= prefix, examination.position, -1)
     groups, member = np.unique(np.stack([examination.token, place]), axis=1, return_inverse=True)
     member = member.reshape(-1)
@@ -167,7 +167,7 @@ def sinks(examination: Examination, sites: Sequence[str], *, prefix: int) -> lis
 @torch.no_grad()
 def losses(lm: LM, windows: Sequence[Window]) -> tuple[float, float]:
     """Mean next-token loss in nats of the texts' tokens from the second on, with the reader's prefix before
-    each text and without it."""
+    each text and without it; NaN where no text has two tokens."""
     sums, count, prefix = [0.0, 0.0], 0, len(lm.reader.prefix)
     around = prefix + len(lm.reader.suffix)
     for batch in by_length([around + len(window.ids) for window in windows], tokens=TOGETHER):
@@ -180,4 +180,5 @@ def losses(lm: LM, windows: Sequence[Window]) -> tuple[float, float]:
         wanted = own[:, prefix + 1 :].to(lm.device)
         sums = [before + float(nll[wanted].double().sum()) for before, nll in zip(sums, both, strict=True)]
         count += int(wanted.sum())
-    return sums[0] / max(1, count), sums[1] / max(1, count)
+    with_prefix, without = (total / count if count else float("nan") for total in sums)
+    return with_prefix, without

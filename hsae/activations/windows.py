@@ -154,11 +154,16 @@ def _sound(document: Document | Skipped) -> Document | Skipped:
 
 
 def _filled(documents: Iterator[Window | Skipped], room: int, separator: Ints) -> Iterator[Window | Skipped]:
-    """Documents joined until a window is full, the split changes or the corpus ends."""
+    """Documents joined until a window is full, the split changes or the corpus ends.
+
+    One that is passed over comes behind the window that ends before it: whoever goes on from the place behind
+    that window meets it there, and nowhere else.
+    """
     joined: Window | None = None
+    passed: list[Skipped] = []
     for document in documents:
         if isinstance(document, Skipped):
-            yield document
+            passed.append(document)
             continue
         rest: Window | None = document
         while rest is not None:
@@ -167,10 +172,13 @@ def _filled(documents: Iterator[Window | Skipped], room: int, separator: Ints) -
                 yield joined
                 joined = None
                 continue
+            yield from passed
+            passed = []
             head, rest = _cut(rest, left)
             joined = head if joined is None else joined.followed_by(head, separator)
     if joined is not None:
         yield joined
+    yield from passed
 
 
 def _cut(window: Window, tokens: int) -> tuple[Window, Window | None]:
@@ -211,7 +219,7 @@ def chunks(
     chunk without windows.
     """
     budget, taken, count = most, list[Window](), 0
-    skipped: list[Skipped] = []
+    skipped, behind = list[Skipped](), list[Skipped]()
     end = begin = start
     queue = list[Window]()
     while budget is None or budget > 0:
@@ -219,8 +227,10 @@ def chunks(
         if item is None:
             break
         if isinstance(item, Skipped):
-            skipped.append(item)
+            behind.append(item)
             continue
+        skipped += behind
+        behind = []
         if budget is not None:
             item = _at_most(item, budget)
             budget -= item.rows
@@ -235,8 +245,12 @@ def chunks(
         if count >= rows:
             yield Chunk(number, taken, count, begin, end, skipped)
             number, begin, taken, count, skipped = number + 1, end, [], 0, []
-    if taken or skipped:
+    if taken:
         yield Chunk(number, taken, count, begin, end, skipped)
+        number, begin, skipped = number + 1, end, []
+    if skipped or behind:
+        # not with the last rows: who goes on from the place behind those meets these again
+        yield Chunk(number, [], 0, begin, end, skipped + behind)
 
 
 def _at_most(window: Window, rows: int) -> Window:

@@ -47,13 +47,8 @@ class StoreWriter:
 
     @property
     def finished(self) -> dict[int, Line]:
-        """By number, the line of every shard that is whole on the disk, from all journals as they are now."""
-        found: dict[int, list[Line]] = {}
-        for path in sorted(self.folder.glob("journal-*.jsonl")):
-            for line in complete(path.read_text()):
-                if _there(self.folder, line):
-                    found.setdefault(line["shard"], []).append(line)
-        return {number: self._true(lines) for number, lines in sorted(found.items())}
+        """By number, the line of every shard that is whole on the disk, as `finished` of the folder."""
+        return finished(self.folder)
 
     def write(
         self,
@@ -138,13 +133,6 @@ class StoreWriter:
                 reasons[why] += 1
         return dict(reasons)
 
-    def _true(self, lines: Sequence[Line]) -> Line:
-        """Of what journals say of one shard, that which is true: it may have been lost and made again."""
-        if any(line != lines[0] for line in lines):
-            found = checksum(self.folder / lines[0]["file"])
-            return next((line for line in lines if line["checksum"] == found), lines[-1])
-        return lines[0]
-
     def _journal_bytes(self) -> int:
         return self._journal.path.stat().st_size if self._journal.path.is_file() else 0
 
@@ -159,6 +147,28 @@ class StoreWriter:
                     "Let one of them finish, then type the same command again, which goes on from there."
                 )
             yield
+
+
+def finished(folder: Path) -> dict[int, Line]:
+    """By number, the line of every shard that is whole on the disk, from all journals as they are now.
+
+    It reads and no more, so that one may look while others write: a `StoreWriter` of the same number would
+    cut off the line that they are about to end.
+    """
+    found: dict[int, list[Line]] = {}
+    for path in sorted(folder.glob("journal-*.jsonl")):
+        for line in complete(path.read_text()):
+            if _there(folder, line):
+                found.setdefault(line["shard"], []).append(line)
+    return {number: _true(folder, lines) for number, lines in sorted(found.items())}
+
+
+def _true(folder: Path, lines: Sequence[Line]) -> Line:
+    """Of what journals say of one shard, that which is true: it may have been lost and made again."""
+    if any(line != lines[0] for line in lines):
+        found = checksum(folder / lines[0]["file"])
+        return next((line for line in lines if line["checksum"] == found), lines[-1])
+    return lines[0]
 
 
 def _there(folder: Path, line: Line) -> bool:

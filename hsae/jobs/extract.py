@@ -63,10 +63,10 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.activations.store import Store
-    from hsae.activations.writer import StoreWriter
+    from hsae.activations.writer import finished
     from hsae.launch import launch
 
-    rows = lambda: sum(line["rows"] for line in StoreWriter(job.out).finished.values())
+    rows = lambda: sum(line["rows"] for line in finished(job.out).values())
     before, start = rows(), time.monotonic()
     steps = launch(job, rows) if job.config.hardware.processes > 1 else _harvest(job, 0, 1)
     wanted = job.config.corpus.tokens

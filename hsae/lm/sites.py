@@ -23,7 +23,7 @@ two norms of block L,
 In torch's decoder the cross-attention adds to the stream between attn_out and resid_mid.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, final
@@ -67,7 +67,7 @@ class Place:
 
     def _returned(self, output: Any) -> Tensor:
         # attention returns (tensor, weights), T5's blocks too, a whole model fields with names
-        if isinstance(output, Mapping):
+        if isinstance(output, MutableMapping):
             output = output[self.field or next(iter(output))]
         elif isinstance(output, tuple | list):
             output = output[0]
@@ -75,7 +75,7 @@ class Place:
 
     def _returning(self, output: Any, change: Change) -> Any:
         changed = change(self._returned(output))
-        if isinstance(output, Mapping):
+        if isinstance(output, MutableMapping):
             output[self.field or next(iter(output))] = changed
             return output
         return type(output)((changed, *output[1:])) if isinstance(output, tuple | list) else changed

@@ -47,8 +47,7 @@ class Reader:
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
         self.prefix, self.suffix = _around(tokenizer)
-        # an unknown word is a word: its row stays
-        self.special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+        self.special = _special(tokenizer)
         fallbacks = (tokenizer.pad_token_id, tokenizer.eos_token_id)
         self._fill = next((id for id in fallbacks if id is not None), 0)
 
@@ -97,6 +96,13 @@ class Reader:
             if piece.offsets:
                 offsets[number, own[number]] = torch.tensor(piece.offsets)
         return Tokens(ids, mask, self.is_special(ids) | ~own, offsets)
+
+
+def _special(tokenizer: Any) -> frozenset[int]:
+    """The ids that stand for no part of a text. An unknown word is a word, and no special token, but where
+    the tokenizer knows all words it may name its BOS or EOS token as the unknown one (GPT-2, Pythia, OPT)."""
+    around = {getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "cls", "sep")}
+    return frozenset(tokenizer.all_special_ids) - ({tokenizer.unk_token_id} - around)
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:

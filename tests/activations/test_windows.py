@@ -139,6 +139,31 @@ def test_skipped_documents_are_told_once_with_the_chunk_that_follows_them(reader
     assert [chunk.windows for chunk in alone] == [[]] and alone[0].skipped[0].id == "blank"
 
 
+@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("enough", [1, 30, 100])
+def test_reading_goes_on_behind_any_chunk_and_meets_each_skipped_document_once(reader, packing, enough):
+    blanks = [Document(f"blank {number}", " ") for number in range(40)]
+    mixed = [document for pair in zip(DOCUMENTS, blanks, strict=True) for document in pair]
+
+    def read(start, number):
+        found = windows(reader, mixed, room=40, packing=packing, start=start)
+        return list(chunks(found, rows=enough, most=None, number=number, start=start))
+
+    found = read(START, 0)
+    told = [[skipped.id for skipped in chunk.skipped] for chunk in found]
+    assert sum(told, []) == [document.id for document in blanks]
+    for number, chunk in enumerate(found[:-1], start=1):
+        rest = read(chunk.next, number)
+        assert [[skipped.id for skipped in after.skipped] for after in rest] == told[number:]
+        assert [after.next for after in rest] == [after.next for after in found[number:]]
+
+
+def test_documents_skipped_behind_the_last_row_come_without_windows(reader):
+    last = portions(reader, [*DOCUMENTS, BLANK], rows=10_000)
+    assert [len(chunk.skipped) for chunk in last] == [0, 1] and not last[1].windows
+    assert last[0].next == last[1].start == last[1].next
+
+
 def test_a_window_knows_the_place_behind_it(reader):
     found = [item for item in windows(reader, DOCUMENTS[:2], room=7) if isinstance(item, Window)]
     last = found[-1]

@@ -11,7 +11,7 @@ from kills import contents, killed_and_whole
 from worlds_store import add, finish, noise, store
 
 from hsae.activations.windows import Cursor
-from hsae.activations.writer import StoreWriter
+from hsae.activations.writer import StoreWriter, finished
 from hsae.errors import UserError
 
 ROWS, COUNT = 100, 5
@@ -135,6 +135,15 @@ def test_a_second_writer_of_the_same_journal_is_refused_and_the_first_goes_on(tm
         add(first, number, SHARDS[number])
     finish(first, SHARDS[0])
     assert contents(tmp_path) == contents(whole)
+
+
+def test_who_looks_how_far_a_writer_is_leaves_a_line_that_is_being_written_alone(tmp_path):
+    add(StoreWriter(tmp_path), 0, SHARDS[0])
+    with (tmp_path / "journal-0.jsonl").open("a") as file:
+        file.write('{"shard": 1, "by')
+    before = contents(tmp_path)
+    assert list(finished(tmp_path)) == [0]
+    assert contents(tmp_path) == before
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from kills import contents, killed_and_whole
 from worlds import random_lm_folder, sentences
 
 from hsae import build
-from hsae.activations import Store
+from hsae.activations import Store, writer
+from hsae.activations.writer import finished
 from hsae.build import address
 from hsae.errors import UserError
 from hsae.execute import execute, plan
@@ -113,13 +114,20 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, mode
     assert data(killed) == data(whole) and len(data(whole)) > 3
 
 
-def test_several_processes_write_the_same_store(compose, tmp_path):
+def test_several_processes_write_the_same_store(compose, monkeypatch):
     one = execute(compose("corpus.tokens=3500", "hardware.threads=1"))
     data = lambda of: {name: it for name, it in contents(of).items() if name.endswith((".h5", "store.json"))}
-    before = data(one.folder)
+    before, seen = data(one.folder), set()
+
+    def looked_at(folder):
+        seen.update(file.name for file in folder.iterdir() if file.suffix != ".part")
+        return finished(folder)
+
+    monkeypatch.setattr(writer, "finished", looked_at)
     two = execute(compose("corpus.tokens=3500", "hardware.threads=1", "hardware.processes=2", "force=true"))
     assert two.state == "made" and data(two.folder) == before
-    assert not [file for file in two.folder.iterdir() if file.name.startswith(".")]
+    # nor was there a file before that, which a kill would leave for another run to publish
+    assert "log.jsonl" in seen and not [name for name in seen if name.startswith(".")]
 
 
 def test_what_fails_in_a_process_is_told_as_if_it_had_failed_here(compose):

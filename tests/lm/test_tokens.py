@@ -48,6 +48,14 @@ def test_a_special_token_that_the_text_spells_is_special(lm):
     assert not tokens.within([(0, 20)]).logical_and(tokens.special).any()
 
 
+def test_an_unknown_word_is_no_special_token_unless_it_goes_by_the_name_of_one():
+    made = tokenizer.__wrapped__()
+    made.add_special_tokens({"unk_token": "<|endoftext|>"})  # as GPT-2, Pythia and OPT have it
+    assert Reader(made).special == {0}
+    made.add_special_tokens({"unk_token": "<unk>"})
+    assert Reader(made).special == {0}
+
+
 def test_every_text_starts_with_the_prefix_that_the_tokenizer_itself_puts_or_else_its_bos():
     from tokenizers.processors import TemplateProcessing
 
@@ -84,6 +92,14 @@ def test_a_cut_text_keeps_what_is_around_it(families):
     assert tokens.ids.shape == (1, 10)
     assert (int(tokens.ids[0, 0]), int(tokens.ids[0, -1])) == (0, 2)
     assert tokens.special[0].tolist() == [True] + [False] * 8 + [True]
+
+
+def test_a_tokenizer_without_offsets_is_refused_with_how_to_get_one():
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(UserError, match=r"Slow gives no character offsets(.|\n)*save_pretrained"):
+        Reader(Slow())
 
 
 def test_a_tokenizer_that_hides_its_special_tokens_in_the_text_is_refused():

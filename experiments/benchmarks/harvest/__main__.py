@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,9 +32,9 @@ class Task(NamedTuple):
     measure: Callable[[], Iterator[Row]]
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     """Measures and shows the table; 1 where something could not be measured."""
-    asked = _arguments()
+    asked = _arguments(words)
     found: list[Row] = []
     _say("  ".join(HEAD))
     with TemporaryDirectory(dir=asked.scratch) as scratch:
@@ -60,16 +60,17 @@ def _attempted(task: Task) -> Iterator[Row]:
         yield Row(task.part, task.of, "", "", None, problem=f"{type(error).__name__}: {error}"[:200])
 
 
-def _arguments() -> Any:
+def _arguments(words: Sequence[str]) -> Any:
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.harvest", description=__doc__)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--parts", default=",".join(PARTS), help="some of them, with commas between")
+    parser.add_argument("--parts", help=f"some of {','.join(PARTS)}; all, but on a GPU without the peers")
     parser.add_argument("--rounds", type=int, default=9, help="paired rounds behind each ratio")
     parser.add_argument("--out", help="folder that the table is written into")
     parser.add_argument("--scratch", help="folder for stores; the system's own if none is named")
     parser.add_argument("--toy", action="store_true", help="a toy model and next to no rows: does it run?")
-    asked = parser.parse_args()
-    asked.parts = asked.parts.split(",")
+    asked = parser.parse_args(words)
+    usual = PARTS if asked.device == "cpu" else ("capture", "store", "read", "limit")
+    asked.parts = asked.parts.split(",") if asked.parts else usual
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {sorted(unknown)[0]!r}; parts are {', '.join(PARTS)}")
     return asked
@@ -106,7 +107,7 @@ def _on_cpu(asked: Any, scratch: Path) -> Iterator[Task]:
 
 
 def _on_cuda(asked: Any, scratch: Path) -> Iterator[Task]:
-    """Two shapes of random weights in bfloat16. The peers are measured on the CPU, where all can repeat it."""
+    """Two shapes of random weights in bfloat16."""
 
     @cache
     def world(shape: str) -> World:
@@ -124,6 +125,7 @@ def _on_cuda(asked: Any, scratch: Path) -> Iterator[Task]:
             "limit", shape, lambda shape=shape: limit.measure(world(shape), asked.rounds, device="cuda")
         )
     yield Task("read", "", lambda: reading.measure(asked.rounds, device="cuda", scratch=scratch))
+    yield Task("peers", "gpt2-small", lambda: peers.measure(world("gpt2-small"), max(1, asked.rounds // 3)))
 
 
 def _toy() -> World:
@@ -170,4 +172,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -3,10 +3,10 @@
 All of them read raw text and hand out shuffled float32 batches of rows without the BOS token; counted are the
 rows handed out, while every buffer is filled as often as it is emptied. As their documentation recommends:
 
-SAELens              `ActivationsStore`, documents concatenated, prompts in batches of 32, half of the buffer
-                     kept for mixing; through TransformerLens's HookedTransformer (its default) and through
-                     the Hugging Face model with hooks on the wanted modules alone; for several sites its
-                     multi-hook loader, and one store per site
+SAELens              `ActivationsStore`, documents concatenated, half of the buffer kept for mixing; through
+                     TransformerLens's HookedTransformer (its default) and through the Hugging Face model with
+                     hooks on the wanted modules alone; for several sites its multi-hook loader, and one store
+                     per site
 dictionary_learning  `ActivationBuffer` over nnsight's LanguageModel, refilled when half empty; contexts that
                      are read together are few enough that the last of a refill are not thrown away; for
                      several sites one buffer per site, for it knows one module
@@ -21,13 +21,11 @@ from typing import Any, final
 
 import torch
 
-from experiments.benchmarks.harvest.capture import bare
+from experiments.benchmarks.harvest.capture import bare, settle
 from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.store import BATCH, streamed
 from experiments.benchmarks.harvest.worlds import CONTEXT, World, texts
 from experiments.benchmarks.rounds import Contender, rates
-
-PROMPTS = 32
 
 
 @final
@@ -40,6 +38,11 @@ class Peers:
     @property
     def _batch(self) -> int:
         return min(BATCH, self.world.rows)
+
+    @property
+    def prompts(self) -> int:
+        """Contexts in one pass: SAELens's default on a CPU, dictionary_learning's on a GPU."""
+        return 32 if self.world.lm.device.type == "cpu" else 512
 
     @cached_property
     def hooked(self) -> Any:
@@ -67,7 +70,8 @@ class Peers:
             gated_mlp=not gpt2,
             final_rms=not gpt2,
             original_architecture=type(model).__name__,
-            device="cpu",
+            device=str(self.world.lm.device),
+            dtype=model.dtype,
         )
         hooked = HookedTransformer(said, tokenizer=self.world.lm.tokenizer)
         convert = conversions.convert_gpt2_weights if gpt2 else conversions.convert_llama_weights
@@ -89,7 +93,6 @@ class Peers:
 
     def saelens(self, sites: Sequence[str], *, hooked: bool) -> Iterator[Any]:
         """One store over all sites, from one pass."""
-        from datasets import Dataset
         from sae_lens.load_model import HookedProxyLM
         from sae_lens.training.activations_store import ActivationsStore
 
@@ -101,18 +104,18 @@ class Peers:
         model = self.hooked if hooked else HookedProxyLM(lm.model, lm.tokenizer, hook_names=hooks)
         same: dict[str, Any] = {
             "model": model,
-            "dataset": Dataset.from_list([{"text": text} for text in texts()]),
+            "dataset": [{"text": text} for text in texts()],
             "streaming": False,
             "context_size": CONTEXT,
             "n_batches_in_buffer": self.world.rows // CONTEXT,  # its buffer holds so many contexts
             "total_training_tokens": 1,
-            "store_batch_size_prompts": PROMPTS,
+            "store_batch_size_prompts": self.prompts,
             "train_batch_size_tokens": self._batch,
             "prepend_bos": True,
             "normalize_activations": "none",
-            "device": torch.device("cpu"),
+            "device": lm.device,
             "dtype": "float32",
-            "exclude_special_tokens": torch.tensor(sorted(lm.reader.special)),
+            "exclude_special_tokens": torch.tensor(sorted(lm.reader.special), device=lm.device),
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -142,9 +145,9 @@ class Peers:
                 d_submodule=lm.d,
                 n_ctxs=contexts,
                 ctx_len=CONTEXT,
-                refresh_batch_size=max(8, min(PROMPTS, contexts // 16)),
+                refresh_batch_size=max(8, min(self.prompts, contexts // 16)),
                 out_batch_size=self._batch,
-                device="cpu",
+                device=str(lm.device),
                 remove_bos=True,
             )
         )
@@ -180,7 +183,7 @@ def measure(world: World, rounds: int) -> Iterator[Row]:
         if len(sites) > 1:
             apart = (peers.saelens([site], hooked=True) for site in sites)
             contenders["SAELens, HookedTransformer, one store a site"] = taken(world, *apart)
-        found = rates(contenders, rounds=rounds)
+        found = rates(contenders, rounds=rounds, settle=settle)
         count = "1 site" if len(sites) == 1 else f"{len(sites)} sites"
         for name in found:
             if name != "hsae":
