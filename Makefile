@@ -52,7 +52,7 @@ peers: .venv-peers/ready  ## make .venv-peers with SAELens, dictionary_learning,
 	@touch $@
 
 bench-harvest: .venv-peers/ready  ## speed and memory of the harvest beside the peers', in one run
-	.venv-peers/bin/python -m experiments.benchmarks.harvest $(ARGS)
+	.venv-peers/bin/python -m experiments.benchmarks.harvest --out experiments/benchmarks/harvest/results $(ARGS)
 
 wheel: .venv/ready  ## build dist/*.whl and the sdist
 	$(BIN)/python -m build

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from hsae import build
-from hsae.config import Layers, ModelFacts
+from hsae.config import Layers
 from hsae.errors import ConfigError
 from hsae.lm import files
+from hsae.model_facts import ModelFacts
 
 GPT2 = {"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_positions": 1024, "vocab_size": 50257}
 PYTHIA = {"model_type": "gpt_neox", "num_hidden_layers": 6, "hidden_size": 512, "vocab_size": 50304}

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from hsae.activations.shard import SPLITS, checksum, offsets
+from hsae.activations.shard import SPLITS, checksum, documents, offsets
 from hsae.errors import UserError
 
 CHECKED = 1 << 30
@@ -60,10 +60,11 @@ class Columns:
         self._check_whole = sum(line["bytes"] for line in lines) <= CHECKED
         self._offsets: dict[int, dict[str, int]] = {}
 
-    def path(self, number: int) -> Path:
-        """The file of a shard, once it is known to be sound. Raises UserError if it is not."""
+    def documents(self, number: int) -> dict[int, str]:
+        """The number and id of every document with a row in a shard. Raises UserError if it is damaged."""
         self._known(number)
-        return self._folder / self._lines[number]["file"]
+        with self._readable(number) as path:
+            return documents(path)
 
     def read(self, room: Mapping[str, Tensor], split: str, runs: Runs) -> None:
         """Fill tensors [row ...], by the names of their datasets, with the stretches one behind the other.
@@ -136,7 +137,7 @@ class Columns:
                 yield file, starts
             finally:
                 os.close(file)
-        except (OSError, EOFError) as problem:
+        except (OSError, EOFError, KeyError) as problem:  # a broken directory may lack a dataset
             raise self._unusable(number, f"it cannot be read ({problem})") from problem
 
     def _known(self, number: int) -> dict[str, int]:
@@ -145,11 +146,17 @@ class Columns:
         if number not in self._offsets:
             if damage := self.damage(number, whole=self._check_whole):
                 raise self._unusable(number, damage.why)
-            try:
-                self._offsets[number] = offsets(self._folder / self._lines[number]["file"])
-            except (OSError, KeyError) as problem:
-                raise self._unusable(number, f"it cannot be read ({problem})") from problem
+            with self._readable(number) as path:
+                self._offsets[number] = offsets(path)
         return self._offsets[number]
+
+    @contextmanager
+    def _readable(self, number: int) -> Iterator[Path]:
+        """The shard's file, for HDF5 to read."""
+        try:
+            yield self._folder / self._lines[number]["file"]
+        except Exception as problem:  # HDF5 tells of damage by errors of any kind
+            raise self._unusable(number, f"it cannot be read ({problem})") from problem
 
     def _unusable(self, number: int, why: str) -> UserError:
         before = sum(line["rows"] for line in self._lines[:number])

@@ -30,7 +30,7 @@ from hsae.lm.batching import by_length
 SHARD_BYTES, SHARD_ROWS = 256 << 20, 1 << 16
 """What a shard holds at most: some seconds of work, which is what a kill may cost."""
 SAMPLE = 4096
-"""Rows, from the corpus's beginning on, whose norms tell what an outlier is."""
+"""Rows of the split train, from the corpus's beginning on, whose norms tell what an outlier is."""
 
 Documents = Callable[[], Iterable[Document | Skipped]]
 """Gives the corpus from its beginning, each time it is called."""
@@ -69,11 +69,15 @@ class Reading:
         """The corpus as windows that fit into the model. Raises `UserError` for a context that it does not
         have."""
         around = len(lm.reader.prefix) + len(lm.reader.suffix)
-        if self.context > lm.context or self.context <= around:
+        if self.context <= around:
+            raise UserError(
+                f"capture.context={self.context} leaves no room for a text: {around} tokens are put around "
+                f"each.\nType capture.context={around + 1} or more."
+            )
+        if self.context > lm.context:
             raise UserError(
                 f"capture.context={self.context} was asked for, and the model reads at most {lm.context} "
-                f"tokens at once, of which {around} are put around each text.\n"
-                f"Type capture.context={lm.context} or less."
+                f"tokens at once.\nType capture.context={lm.context} or less."
             )
         room = self.context - around
         return windows(lm.reader, documents, room=room, packing=self.packing, start=start)
@@ -225,12 +229,7 @@ class _Room:
     def take(self, batch: Sequence[int], limits: Mapping[str, float]) -> int:
         """One forward pass over the windows of these numbers; says how many rows it gave."""
         lm = self._lm
-        ids, mask = lm.reader.pad([self._windows[number].ids.tolist() for number in batch])
-        keep = torch.zeros_like(mask)
-        first = len(lm.reader.prefix)
-        for row, number in enumerate(batch):
-            kept = self._windows[number].kept
-            keep[row, first : first + len(kept)] = torch.from_numpy(kept)
+        ids, mask, keep = _rectangle(lm, [self._windows[number] for number in batch])
         at = np.concatenate([np.arange(self._starts[n], self._starts[n + 1]) for n in batch])
         place = torch.from_numpy(at).to(lm.device)
         for site, found in lm.capture(ids, mask, self._reading.sites, keep=keep).items():
@@ -286,6 +285,16 @@ class _Room:
         return _shard(sites, kept, split[here], names), dropped
 
 
+def _rectangle(lm: LM, windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, the mask of what is not padding, and the mask of what gives rows."""
+    ids, mask = lm.reader.pad([window.ids.tolist() for window in windows])
+    keep = torch.zeros_like(mask)
+    first = len(lm.reader.prefix)
+    for row, window in enumerate(windows):
+        keep[row, first : first + len(window.kept)] = torch.from_numpy(window.kept)
+    return ids, mask, keep
+
+
 def _empty(rows: int, width: int, reading: Reading, device: Any) -> Rows:
     dtype = getattr(torch, reading.dtype)
     scale = torch.empty(rows, device=device) if reading.dtype == "int8" else None
@@ -307,23 +316,28 @@ def _shard(
 
 def outlier_limits(lm: LM, documents: Documents, reading: Reading) -> dict[str, float]:
     """The norm above which a row of each site is an outlier: `reading.outliers` times the median norm of the
-    corpus's first rows. Empty where none are to be dropped.
+    corpus's first rows of the split train. Empty where none are to be dropped.
 
     The first token of a text, to which others attend for want of anything better, can have a hundred times
-    the norm of the rest, and would then be most of what a dictionary learns.
+    the norm of the rest, and would then be most of what a dictionary learns. Raises `UserError` where the
+    split train has no rows.
     """
     if reading.outliers is None:
         return {}
     norms: dict[str, list[Float[Tensor, " row"]]] = {site: [] for site in reading.sites}
-    found = chunks(reading.windows(lm, documents()), rows=SAMPLE, most=SAMPLE)
-    chunk = next((chunk for chunk in found if chunk.windows), None)
-    for batch in by_length([len(window.ids) for window in chunk.windows] if chunk else [], tokens=SAMPLE):
-        assert chunk is not None
-        ids, mask = lm.reader.pad([chunk.windows[number].ids.tolist() for number in batch])
-        keep = mask & ~lm.reader.is_special(ids)
+    read = reading.windows(lm, documents())
+    found = chunks(read, rows=SAMPLE, most=reading.tokens, only="train", exactly=True)
+    chunk = next((chunk for chunk in found if chunk.rows), None)
+    if chunk is None:
+        raise UserError(
+            "the corpus has no row of the split train, which tells what norm an outlier has.\n"
+            "Read more of it (corpus.tokens=...), or drop none: capture.outliers=null"
+        )
+    for batch in by_length([len(window.ids) for window in chunk.windows], tokens=SAMPLE):
+        ids, mask, keep = _rectangle(lm, [chunk.windows[number] for number in batch])
         for site, rows in lm.capture(ids, mask, reading.sites, keep=keep).items():
             norms[site].append(rows.float().norm(dim=1))
-    return {site: reading.outliers * torch.cat(of).median().item() for site, of in norms.items() if of}
+    return {site: reading.outliers * torch.cat(of).median().item() for site, of in norms.items()}
 
 
 def again(

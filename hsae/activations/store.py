@@ -115,7 +115,7 @@ class Store:
         """The id of every document that has rows."""
         found: dict[int, str] = {}
         for number in range(len(self.shards)):
-            found |= shards.documents(self._columns.path(number))
+            found |= self._columns.documents(number)
         return found
 
     @overload
@@ -192,8 +192,9 @@ class Store:
         if shards.write(self.folder / line["file"], shard, only=line["checksum"]) != line["checksum"]:
             raise UserError(
                 f"{line['file']} was harvested again and has other bytes than it was written with.\n"
-                "Repair it on the hardware, with the hardware.batch_tokens and the package versions that "
-                "made the store, or make all of it again: hsae job=extract force=true"
+                "Repair it on the hardware, with the hardware.batch_tokens, the hardware.threads of each "
+                "process and the package versions that made the store, or make all of it again: "
+                "hsae job=extract force=true"
             )
 
     def _mixed(

@@ -57,7 +57,7 @@ def estimate(config: Config) -> dict[str, str | int]:
         "bytes": rows * (a_row + BESIDE),
         **asked,
         "memory": asked["memory"] + shard,
-        "ram": 2 * shard,  # one is written while the next is filled, sorted into a copy
+        "ram": 3 * shard,  # one is written while the next is filled: itself, sorted, and as a file
     }
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 
-from hsae.config import AFTER_PAD, ModelFacts
 from hsae.errors import UserError
 from hsae.lm.network import Network
 from hsae.lm.sites import Change
 from hsae.lm.tokens import Reader, Tokens
+from hsae.model_facts import AFTER_PAD, ModelFacts
 
 
 @final

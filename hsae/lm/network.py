@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
+from threading import get_ident
 from typing import Any, final
 
 import torch
@@ -154,11 +155,15 @@ class _Pass:
         self.seen: dict[str, Tensor] = {}
         self._axes: torch.Size | None = None
         self._keep, self._enough = keep, enough
+        # a pass that is to be cut short is this thread's own: a stream may run the model in another meanwhile
+        self._thread = None if enough is None else get_ident()
         self._index = None if keep is None else keep.flatten().nonzero().squeeze(1)
         self._last: tuple[Any, int, Tensor] | None = None
 
     def begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Forget the pass before; note the axes [batch token] where the input is tokens."""
+        if self._foreign():
+            return
         self.seen.clear()
         self._last = None
         ids = kwargs.get("input_ids", args[0] if args else None)
@@ -166,10 +171,13 @@ class _Pass:
         self._axes = ids.shape if tokens else None
 
     def see(self, site: str, tensor: Tensor) -> None:
-        if site not in self.seen:
+        if site not in self.seen and not self._foreign():
             self.seen[site] = self._copied(site, tensor)
             if len(self.seen) == self._enough:
                 raise _Enough
+
+    def _foreign(self) -> bool:
+        return self._thread not in (None, get_ident())
 
     def change(self, change: Change, tensor: Tensor) -> Tensor:
         return change(self._unflattened(tensor)).reshape(tensor.shape)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from hsae.config import ModelFacts
 from hsae.lm.model import LM
+from hsae.model_facts import ModelFacts
 
 FEW = 1024
 """Tokens of the first pass: on a slow machine one large pass could take longer than all of the time given."""

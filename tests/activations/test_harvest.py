@@ -158,9 +158,9 @@ def test_a_number_that_cannot_be_stored_is_named_with_its_row_site_and_document(
     assert f"row {row} " in str(said.value)
 
 
-@pytest.mark.parametrize("context", [65, 1])
-def test_a_context_that_the_model_does_not_have_is_a_user_error(tmp_path, lm, context):
-    with pytest.raises(UserError, match="capture.context=64 or less"):
+@pytest.mark.parametrize(("context", "cure"), [(65, "64 or less"), (1, "2 or more")])
+def test_a_context_that_the_model_does_not_have_is_a_user_error(tmp_path, lm, context, cure):
+    with pytest.raises(UserError, match=f"capture.context={cure}"):
         make(tmp_path / "store", lm, context=context)
 
 
@@ -229,6 +229,15 @@ def test_outliers_are_dropped_at_all_sites_and_counted(tmp_path, lm, store):
             stays &= store.rows(site, name).norm(dim=1) <= limit * (1 + 1e-3)
         assert abs(int(stays.sum()) - found.count(name)) <= 2  # float16 rounds a few across the limit
     assert set(limits) == set(SITES)
+
+
+def test_what_an_outlier_is_follows_from_the_split_train_alone(lm):
+    limits = lambda documents: outlier_limits(lm, lambda: documents, reading_of(outliers=2.0))
+    train = [document for document in DOCUMENTS if split(document.id) == "train"]
+    held_out = [document for document in DOCUMENTS if split(document.id) != "train"]
+    assert limits([*held_out, *train]) == limits(train)
+    with pytest.raises(UserError, match="no row of the split train"):
+        limits(held_out)
 
 
 def test_the_budget_counts_rows_before_outliers_are_dropped(tmp_path, lm):

@@ -249,6 +249,16 @@ def test_a_large_store_is_held_to_its_sizes_when_read_and_to_every_bit_by_verify
     assert [damage.number for damage in store.verify()] == [1]
 
 
+def test_damage_in_a_large_store_s_directory_of_datasets_is_named_whatever_hdf5_calls_it(own, monkeypatch):
+    monkeypatch.setattr(columns, "CHECKED", 0)
+    path = own.folder / "shard-00000.h5"
+    sound = path.read_bytes()
+    for signature in (b"TREE", b"HEAP", b"SNOD", b"document", b"index"):
+        path.write_bytes(sound.replace(signature, bytes(len(signature))))
+        with pytest.raises(UserError, match="shard-00000.h5 is damaged: it cannot be read"):
+            Store(own.folder).document_ids()
+
+
 @pytest.mark.parametrize("checked", [0, 1 << 30])
 def test_a_shard_that_is_missing_or_has_another_size_is_named(own, monkeypatch, checked):
     monkeypatch.setattr(columns, "CHECKED", checked)

@@ -11,10 +11,10 @@ from worlds import FAMILIES, random_lm_folder, sentences
 import hsae.lm
 from hsae import artifact, build, console, hardware
 from hsae.artifact import HEADROOM
-from hsae.config import ModelFacts
 from hsae.errors import ConfigError, UserError
 from hsae.execute import execute
 from hsae.jobs import extract, plan, train_sae
+from hsae.model_facts import ModelFacts
 
 
 @pytest.fixture(scope="module")

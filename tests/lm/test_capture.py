@@ -1,6 +1,8 @@
 """What is captured is what the model computes, at every site of every family; an edit leaves no trace."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 import torch
@@ -263,6 +265,23 @@ def test_a_pass_that_failed_leaves_no_hook_behind(lm):
     assert hooks(lm) == count
 
 
+def test_a_capture_sees_its_own_pass_and_none_of_another_thread(lm):
+    one, other, sites = lm.tokenize(TEXTS), lm.tokenize(TEXTS[:1]), ["resid_post.0", "resid_post.2"]
+    expected, alone = lm.capture(one.ids, one.mask, sites), lm.logits(other.ids, other.mask)
+    found = []
+
+    def meanwhile(*_):
+        handle.remove()
+        thread = Thread(target=lambda: found.append(lm.logits(other.ids, other.mask)))
+        thread.start()
+        thread.join()
+
+    handle = lm.model.model.layers[1].register_forward_pre_hook(meanwhile)
+    got = lm.capture(one.ids, one.mask, sites)
+    assert all(torch.equal(got[site], expected[site]) for site in sites)
+    assert torch.equal(found[0], alone)
+
+
 def test_inside_a_with_every_pass_fills_what_was_seen_anew(any_lm):
     several = [any_lm.tokenize(TEXTS), any_lm.tokenize(TEXTS[:2])]
     sites = ["resid_pre.0", "mlp_out.1", "resid_post.2"]
@@ -273,6 +292,16 @@ def test_inside_a_with_every_pass_fills_what_was_seen_anew(any_lm):
                 expected = any_lm.capture(tokens.ids, tokens.mask, sites)
                 assert list(seen) == sites
                 assert all(torch.equal(seen[site], expected[site]) for site in sites)
+
+
+def test_two_threads_may_capture_from_one_model_at_once(lm):
+    batches = [lm.tokenize(TEXTS[:1]), lm.tokenize(TEXTS)]
+    asked = [(tokens, site) for tokens in batches for site in ("resid_post.0", "resid_post.2")] * 8
+    capture = lambda one: lm.capture(one[0].ids, one[0].mask, [one[1]])[one[1]]
+    alone = [capture(one) for one in asked]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(capture, asked))
+    assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
 
 
 def test_gradients_flow_through_what_was_captured_inside_a_with(lm):

@@ -11,12 +11,12 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from safetensors.torch import load_file, save_file
 from worlds import CONTEXT, FAMILIES, LAYERS, VOCABULARY, WIDTH, random_lm_folder
 
-from hsae.config import ModelFacts
 from hsae.errors import UserError
 from hsae.lm import files
 from hsae.lm import load as lazily_loaded
 from hsae.lm.families import FAMILIES as TABLE
 from hsae.lm.loading import AutoConfig, load
+from hsae.model_facts import ModelFacts
 from hsae.site_names import ENDS, ROLES
 
 

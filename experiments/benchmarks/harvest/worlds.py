@@ -11,10 +11,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from hsae.activations.harvest import Reading
 from hsae.activations.windows import chunks
-from hsae.config import ModelFacts
 from hsae.corpora import Document, builtin
 from hsae.lm import LM, load
 from hsae.lm.batching import by_length
+from hsae.model_facts import ModelFacts
 from hsae.seeding import numpy_stream
 
 CONTEXT = 128
