@@ -1,5 +1,6 @@
 """Work done ahead of time in a thread, while the one who wants it is still busy with what came before."""
 
+import atexit
 from collections.abc import Iterable, Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -13,11 +14,19 @@ _PATIENCE = 0.1  # seconds between two looks at whether anybody still wants the 
 def ahead(items: Iterable[T], *, depth: int = 1) -> Iterator[T]:
     """The items, of which a thread makes up to `depth` before they are asked for.
 
-    What the thread raises is raised here, in its place. It ends when this iterator is closed or forgotten.
+    What the thread raises is raised here, in its place. It ends when this iterator is closed or forgotten, at
+    the latest with the program.
     """
     made: Queue[tuple[str, Any]] = Queue(depth)
     unwanted = Event()
     thread = Thread(target=_make, args=(items, made, unwanted), name="ahead", daemon=True)
+
+    def end() -> None:
+        unwanted.set()
+        _drain(made)  # the thread may be waiting for room
+        thread.join()
+
+    atexit.register(end)  # a thread that is inside torch when the interpreter goes would abort it
     thread.start()
     try:
         while True:
@@ -28,9 +37,8 @@ def ahead(items: Iterable[T], *, depth: int = 1) -> Iterator[T]:
                 raise item
             yield item
     finally:
-        unwanted.set()
-        _drain(made)  # the thread may be waiting for room
-        thread.join()
+        atexit.unregister(end)
+        end()
 
 
 def _make(items: Iterable[Any], made: Queue[tuple[str, Any]], unwanted: Event) -> None:

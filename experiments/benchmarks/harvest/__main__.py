@@ -111,12 +111,12 @@ def _on_cuda(asked: Any, scratch: Path) -> Iterator[Task]:
 
     @cache
     def world(shape: str) -> World:
-        rows = {"gpt2-small": 1 << 19, "gemma-2-2b": 1 << 17}[shape]
+        rows = {"gpt2-small": 1 << 19, "gemma-2-2b": 1 << 16}[shape]
         return worlds.random(shape, rows=rows, batch_tokens=1 << 16, device="cuda", dtype="bfloat16")
 
     def stored(shape: str) -> Iterator[Row]:
-        last = world(shape).layers(1)
-        return store.measure(world(shape), asked.rounds, sites=last, scratch=scratch)
+        much = world(shape).of(2 * world(shape).rows)
+        return store.measure(much, asked.rounds, sites=much.layers(1), scratch=scratch)
 
     for shape in ("gpt2-small", "gemma-2-2b"):
         yield Task("capture", shape, lambda shape=shape: capture.measure(world(shape), asked.rounds))

@@ -47,8 +47,8 @@ def written(world: World, reading: Reading, scratch: Path) -> Contender:
 
     def run() -> int:
         with TemporaryDirectory(dir=scratch) as folder:
-            # four shards: while one is written, the next is filled
-            return write(world, reading, Path(folder), shard_rows=max(1024, world.rows // 4))
+            # four shards at least: while one is written, the next is filled
+            return write(world, reading, Path(folder), shard_rows=max(1024, min(world.rows // 4, 1 << 16)))
 
     return run
 
