@@ -171,10 +171,7 @@ def _show(config: Config) -> None:
     """dry_run: the composed configuration, what would be made of it, and how large that would be."""
     console.show_config(artifact.plain(config.model_dump(exclude={"overrides"})))
     planned = execute.plan(_jobs(config))
-    rows = [
-        (step.address.job, step.address.name, step.state, console.sizes(step.sizes))
-        for step in planned
-    ]
+    rows = [(step.address.job, step.address.name, step.state, console.sizes(step.sizes)) for step in planned]
     console.table("plan (dry run: nothing was started)", ("job", "artifact", "state", "sizes"), rows)
     for step in planned:
         if step.state == "missing":

@@ -102,13 +102,13 @@ class Artifact:
         """A file of the artifact. Raises UserError where it is not one, or not what was written."""
         if name not in self.manifest["files"]:
             raise UserError(f"{self.folder} holds no {name}, only {', '.join(self.manifest['files'])}.")
-        _check_file(self.folder, name, self.manifest["files"][name], whole=True)
+        _check_file(self.folder, name, self.manifest, whole=True)
         return self.folder / name
 
     def verify(self) -> "Artifact":
         """Itself, once every file was found to be what was written. Raises UserError for one that is not."""
-        for name, facts in self.manifest["files"].items():
-            _check_file(self.folder, name, facts, whole=True)
+        for name in self.manifest["files"]:
+            _check_file(self.folder, name, self.manifest, whole=True)
         return self
 
 
@@ -159,7 +159,7 @@ def read(folder: Path) -> Artifact:
     if found[0] != expected:
         raise damaged(folder, f"its {MANIFEST} was changed: the choices give {expected}, it says {found[0]}")
     for name in files:
-        _check_file(folder, name, manifest["files"][name], whole=False)
+        _check_file(folder, name, manifest, whole=False)
     return Artifact(folder, manifest)
 
 
@@ -298,10 +298,15 @@ def publish(address: Address, manifest: Mapping[str, Any]) -> Artifact:
     return read(address.folder)
 
 
-def damaged(folder: Path, why: str) -> UserError:
-    return UserError(
-        f"{folder} is damaged: {why}.\nRun the command that made it again with force=true, or delete it."
-    )
+REMADE = "Run the command that made it again with force=true, or delete it."
+REPAIRED = (
+    "Run the command that made it with job=verify job.repair=true, which harvests only what is damaged, "
+    "or again with force=true."
+)
+
+
+def damaged(folder: Path, why: str, cure: str = REMADE) -> UserError:
+    return UserError(f"{folder} is damaged: {why}.\n{cure}")
 
 
 def _settle(address: Address, *, afresh: bool) -> None:
@@ -336,16 +341,16 @@ def _hash(path: Path) -> str:
         return file_digest(stream, "sha256").hexdigest()
 
 
-def _check_file(folder: Path, name: str, facts: Mapping[str, Any], *, whole: bool) -> None:
-    path = folder / name
+def _check_file(folder: Path, name: str, manifest: Mapping[str, Any], *, whole: bool) -> None:
+    path, facts = folder / name, manifest["files"][name]
+    cure = REPAIRED if manifest["kind"] == "store" and path.suffix == ".h5" else REMADE
     if not path.is_file():
-        raise damaged(folder, f"{name} is missing")
+        raise damaged(folder, f"{name} is missing", cure)
     if path.stat().st_size != facts["bytes"]:
-        raise damaged(
-            folder, f"{name} has {path.stat().st_size:,} bytes and was written with {facts['bytes']:,}"
-        )
+        why = f"{name} has {path.stat().st_size:,} bytes and was written with {facts['bytes']:,}"
+        raise damaged(folder, why, cure)
     if whole and "sha256" in facts and _hash(path) != facts["sha256"]:
-        raise damaged(folder, f"the content of {name} is not what was written")
+        raise damaged(folder, f"the content of {name} is not what was written", cure)
 
 
 def _others(address: Address) -> str:

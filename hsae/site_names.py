@@ -7,6 +7,7 @@ out:h.3.mlp  in:h.3.mlp           what a module returns or reads, by its path in
 """
 
 import re
+from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 Role = Literal["resid_pre", "attn_out", "resid_mid", "mlp_in", "mlp_act", "mlp_out", "resid_post"]
@@ -58,9 +59,19 @@ def check_site(name: str) -> str:
     if name in ENDS or MODULE.fullmatch(name):
         return name
     if role not in ROLES or not dot or not _LAYERS.fullmatch(number):
+        known = f"sites are {', '.join(ENDS)}, {'.N, '.join(ROLES)}.N, and out:PATH or in:PATH of a module"
+        meant = _meant(role, number)
         raise ValueError(
-            f"there is no site {name!r}; sites are {', '.join(ENDS)}, {'.N, '.join(ROLES)}.N, "
-            "and out:PATH or in:PATH of a module"
+            f"there is no site {name!r}; " + (f"did you mean {meant}? ({known})" if meant else known)
         )
     check_layer(number)
     return name
+
+
+def _meant(role: str, rest: str) -> str | None:
+    """The role that is nearest to the one typed, else the module that a path without `out:` names."""
+    if near := get_close_matches(role, (*ROLES, *ENDS), n=1):
+        layer = f".{rest if _LAYERS.fullmatch(rest) else 'N'}"
+        return near[0] if near[0] in ENDS else near[0] + layer
+    path = f"out:{role}.{rest}"
+    return path if MODULE.fullmatch(path) else None

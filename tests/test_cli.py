@@ -123,7 +123,7 @@ def test_all_mistakes_of_a_configuration_are_told_at_once_with_their_cures(conf:
         (("job=grow", "tokens=5"), "tokens: no such key; did you mean train.tokens?"),
         (
             ("job=grow", "layers.sites=[resid_pots.1]"),
-            "layers.sites.0: there is no site 'resid_pots.1'; sites are embed,",
+            "layers.sites.0: there is no site 'resid_pots.1'; did you mean resid_post.1? (sites are embed,",
         ),
         (("job=grow", "seed=1,2"), "seed=1,2: several values are a sweep: add -m"),
         (("job=grow", "seed=[1"), "seed=[1: cannot be read"),

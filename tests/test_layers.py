@@ -96,10 +96,11 @@ def test_sites_are_roles_ranges_and_modules(said, sites):
         (
             GPT2,
             "layers.sites=resid_pots.1",
-            "layers.sites: there is no site 'resid_pots.1'; sites are embed,",
+            "layers.sites: there is no site 'resid_pots.1'; did you mean resid_post.1? (sites are embed,",
         ),
         (GPT2, "layers.sites=[embed.1]", "layers.sites.0: there is no site 'embed.1'"),
-        (GPT2, "layers.sites=[h.3.mlp]", "out:PATH or in:PATH of a module"),
+        (GPT2, "layers.sites=[h.3.mlp]", "did you mean out:h.3.mlp?"),
+        (GPT2, "layers.sites=[mlp_act]", "did you mean mlp_act.N?"),
         (GPT2, "layers.sites=[]", "layers.sites: is empty"),
         (GPT2, "layers.role=mlp_hidden", "layers.role: should be 'resid_pre'"),
         (GPT2, "layers.role=[attn_out,mlp_ouz]", "did you mean mlp_out?"),
@@ -150,6 +151,14 @@ def test_two_ways_to_say_the_same_are_one_choice(monkeypatch, tmp_path: Path):
 def test_a_site_that_is_a_module_can_name_a_folder(tmp_path: Path):
     config = build.compose([model_of(tmp_path, GPT2), "layers.sites=[out:h.3.mlp]"])
     assert files.site_label(config.model, config.layers) == "out-h.3.mlp"
+
+
+def test_a_folder_is_not_named_after_a_rule_that_was_overruled(tmp_path: Path):
+    for words in ("layers.sites=[embed,mlp_act.3]", "layers.indices=[0,-1]"):
+        config = build.compose([model_of(tmp_path, GPT2), "layers=middle", words])
+        assert files.site_label(config.model, config.layers) == "chosen"
+    config = build.compose([model_of(tmp_path, GPT2), "layers=thirds"])
+    assert files.site_label(config.model, config.layers) == "thirds"
 
 
 def test_the_width_of_a_site_is_known_without_the_model():

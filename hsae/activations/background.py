@@ -37,8 +37,9 @@ def ahead(items: Iterable[T], *, depth: int = 1) -> Iterator[T]:
                 raise item
             yield item
     finally:
-        atexit.unregister(end)
-        end()
+        if not unwanted.is_set():  # else the program ends, and has called it
+            atexit.unregister(end)
+            end()
 
 
 def _make(items: Iterable[Any], made: Queue[tuple[str, Any]], unwanted: Event) -> None:

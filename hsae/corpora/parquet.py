@@ -89,7 +89,8 @@ def _unfit(file: "ParquetFile", settings: Settings) -> str | None:
     schema = file.schema_arrow
     for column in _columns(settings):
         if column not in schema.names:
-            return f"no column {column!r}; there are {', '.join(schema.names)}"[:200]
+            key = "column" if column == settings.column else "id"
+            return f"no column {column!r} (corpus.{key}); there are {', '.join(schema.names)}"[:200]
     kind = schema.field(settings.column).type
     kind = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):

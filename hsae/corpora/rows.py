@@ -32,11 +32,13 @@ def documents(
             yield Skipped(numbered, row)
         elif settings.column not in row:
             has = ", ".join(sorted(map(str, row)))[:80]
-            yield Skipped(numbered, f"no {settings.column!r} in it; it has {has or 'nothing'}")
+            yield Skipped(
+                numbered, f"no {settings.column!r} (corpus.column) in it; it has {has or 'nothing'}"
+            )
         elif settings.id is None:
             yield Document(numbered, _stripped(row[settings.column]))
         elif not isinstance(own := row.get(settings.id), str | int) or isinstance(own, bool) or own == "":
-            yield Skipped(numbered, f"no id in {settings.id!r}")
+            yield Skipped(numbered, f"no id in {settings.id!r} (corpus.id)")
         elif not known.add(own := printable(own)):
             yield Skipped(numbered, f"its {settings.id!r} is that of an earlier row")
         else:

@@ -298,8 +298,9 @@ def _findings(lm: "LM", reading: "Reading", seen: "Examination", found: Sequence
     sites = seen.sites
     if broken := [site for site, health in sites.items() if health.broken]:
         first, count = broken[0], sites[broken[0]].broken
-        yield f"NaN or infinite at {len(broken)} sites, the first is {first} in {count} tokens:"
-        yield "  type hardware.dtype=float32"
+        yield f"NaN or infinite at {len(broken)} sites, the first is {first} in {count:,} tokens:"
+        whole = str(lm.model.dtype) == "torch.float32"
+        yield f"  {'its weights are damaged: download it again' if whole else 'type hardware.dtype=float32'}"
     if hot := [site for site, health in sites.items() if health.peak > FLOAT16 / 2]:
         yield f"{hot[0]} reaches {sites[hot[0]].peak:,.0f}, and float16 ends at 65,504:"
         yield "  compute in another dtype (hardware.dtype=bfloat16)"

@@ -7,7 +7,7 @@ hsae job=extract hardware.processes=4
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hsae import build
 from hsae.artifact import Need
@@ -15,11 +15,16 @@ from hsae.config import Config, Part
 from hsae.execute import Job
 from hsae.lm import cost, files
 
+if TYPE_CHECKING:
+    from hsae.activations import Store
+
 WRITES = "store"
 FORMAT = 2
 
 BESIDE = 12
 """Bytes of a row beside its activations: token, document, position."""
+REASONS = 5
+"""Why documents were passed over is told in so many lines."""
 SHARD = 256 << 20
 """Bytes of a shard, at most."""
 
@@ -73,9 +78,8 @@ def run(job: Job) -> dict[str, int | float | str]:
     for _ in job.progress(_thousands(steps), total=wanted // 1000, desc="thousand rows"):
         pass
     store, seconds = Store(job.out), time.monotonic() - start
-    for why, count in store.reasons.items():
-        first = next(id for id, reason in store.skipped() if reason == why)
-        job.say(f"{count:,} documents were passed over, such as {first}: {why}")
+    for line in _passed_over(store):
+        job.say(line)
     job.log.table("passed over", ["why", "documents"], [[*pair] for pair in store.reasons.items()])
     if store.dropped:
         job.say(f"{store.dropped:,} rows were dropped as outliers")
@@ -88,6 +92,19 @@ def run(job: Job) -> dict[str, int | float | str]:
         "outliers": store.dropped,
         "tokens_per_second": round((store.count() - before) / seconds, 1),
     }
+
+
+def _passed_over(store: "Store") -> Iterator[str]:
+    """The commonest reasons, each with its first document; what is beyond them stands in a file."""
+    first: dict[str, str] = {}
+    for id, why in store.skipped():
+        first.setdefault(why, id)
+    reasons = sorted(store.reasons.items(), key=lambda reason: -reason[1])
+    for why, count in reasons[:REASONS]:
+        yield f"passed over: {count:,}, such as {first[why]}: {why}"
+    if rest := reasons[REASONS:]:
+        count = sum(count for _, count in rest)
+        yield f"passed over: {count:,} for {len(rest):,} other reasons; skipped.jsonl has them all"
 
 
 def _thousands(steps: Iterable[int]) -> Iterator[None]:

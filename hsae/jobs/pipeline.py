@@ -60,6 +60,8 @@ def _step_of(
     typed: tuple[str, ...], own: tuple[str, ...], earlier: list[str]
 ) -> tuple[tuple[str, ...], Config]:
     step = build.compose((*typed, *own))
+    if build.job_module(step).WRITES is None:
+        raise ConfigError(f"job={step.job.name} makes no artifact, so it is no step.\nRun it by itself.")
     if "of" in type(step.job).model_fields and not step.job.of:
         own = (*own, build.quoted("job.of", earlier))
         step = build.compose((*typed, *own))

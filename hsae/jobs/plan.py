@@ -243,8 +243,8 @@ def _total(wanted: Sequence[_Wanted], speeds: Speeds) -> tuple[Any, ...]:
         None,
         None,
         None,
-        console.size(sum(step.disk for step in wanted)),
-        console.size(sum(step.flops for step in wanted), "FLOP"),
+        console.size(disk) if (disk := sum(step.disk for step in wanted)) else None,
+        console.size(flops, "FLOP") if (flops := sum(step.flops for step in wanted)) else None,
         most(step.ram for step in wanted),
         most(step.gpu for step in wanted),
         console.duration(sum(step.seconds(speeds) or 0 for step in wanted)) if speeds else None,
@@ -259,16 +259,17 @@ def _too_large(wanted: Sequence[_Wanted], outputs: Path) -> Iterator[str]:
         need = artifact.HEADROOM * (written + step.sizes.get("scratch", 0))
         if need > free:
             yield (
-                f"disk: {step.name} writes {console.size(step.disk)}; with the steps before it and a tenth "
-                f"to spare that is {console.size(need)}, and {outputs} has {console.size(free)} free.\n"
+                f"disk: {step.name} writes {console.size(step.disk)}; with the steps before it, its "
+                f"checkpoints and a tenth to spare that is {console.size(need)}, and {outputs} has "
+                f"{console.size(free)} free.\n"
                 f"    {LESS_DISK}"
             )
             return
 
 
 LESS_DISK = (
-    "Take fewer rows (corpus.tokens=...), fewer sites (layers=middle), capture.dtype=int8, "
-    "train.source=stream (nothing on disk), or a larger disk (outputs=FOLDER)."
+    "Take fewer rows (corpus.tokens=...), fewer sites (layers=middle), fewer sae.latents, "
+    "capture.dtype=int8, train.source=stream (nothing on disk), or a larger disk (outputs=FOLDER)."
 )
 LESS_MEMORY = (
     "Take a smaller hardware.batch_tokens, train.pool, train.batch, sae.latents, or a smaller model."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hsae.build.contents import contents
 from hsae.config import TINY, Config, Layers, Model
-from hsae.errors import UserError
+from hsae.errors import ConfigError, UserError
 
 _MODEL_FILES = (
     "config.json",
@@ -90,14 +90,25 @@ def site_choice(model: Model, layers: Layers) -> list[str] | dict[str, object]:
 
 
 def site_label(model: Model, layers: Layers) -> str:
-    """The sites in a word: the name of the only one, else of the choice."""
+    """The sites in a word: the name of the only one, else of the choice, which `layers.sites` and
+    `layers.indices` overrule."""
     sites = site_choice(model, layers)
-    # a colon is in no folder's name on some systems
-    return sites[0].replace(":", "-") if isinstance(sites, list) and len(sites) == 1 else layers.name
+    if isinstance(sites, list) and len(sites) == 1:
+        return sites[0].replace(":", "-")  # a colon is in no folder's name on some systems
+    return layers.name if layers.sites is None and layers.indices is None else "chosen"
 
 
 def reading_choices(config: Config) -> dict[str, object]:
-    """All that decides which rows a corpus gives and what is in them, whether they are stored or streamed."""
+    """All that decides which rows a corpus gives and what is in them, whether they are stored or streamed.
+
+    Raises `ConfigError` for a context longer than the model's, where its config.json is at hand.
+    """
+    facts, asked = config.model.facts(), config.capture.context
+    if facts is not None and facts.context is not None and asked > facts.context:
+        raise ConfigError(
+            f"capture.context={asked} was asked for, and {config.model.path} reads at most {facts.context} "
+            f"tokens at once.\nType capture.context={facts.context} or less."
+        )
     return {
         "model": fingerprint(config.model.path, config.model.revision),
         "sites": site_choice(config.model, config.layers),

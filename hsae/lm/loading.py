@@ -97,8 +97,11 @@ def _explained(path: str, revision: str | None, place: Path | None, problem: Bas
     """What went wrong, and what to type, for a person who only gave `model.path`."""
     asked = f"model.path={path}" + (f" model.revision={revision}" if revision else "")
     if place is not None:
+        why = _first_line(problem)
+        if "ignore_mismatched_sizes" in why:  # it points to a report that is not printed
+            why = "its weights have other shapes than its config.json says."
         return UserError(
-            f"{asked} cannot be loaded: {_first_line(problem)}\n"
+            f"{asked} cannot be loaded: {why}\n"
             f"Save or download {place} again: it holds config.json, model.safetensors and tokenizer.json, "
             "as save_pretrained() writes them."
         )

@@ -1,5 +1,7 @@
 """A thread that works ahead changes when things happen, never what comes out."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -64,3 +66,23 @@ def test_the_thread_ends_and_the_source_is_closed_when_nobody_reads_on():
     next(reading)
     reading.close()
     assert closed.is_set() and threading.active_count() == before
+
+
+FORGOTTEN = """
+from hsae.activations.background import ahead
+
+def items():
+    try:
+        while True:
+            yield "made"
+    finally:
+        print("ended")
+
+found = ahead(items())
+print(next(found))
+"""
+
+
+def test_a_program_that_forgets_it_ends_the_thread_before_the_interpreter_goes():
+    done = subprocess.run([sys.executable, "-c", FORGOTTEN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["made", "ended"] and not done.stderr

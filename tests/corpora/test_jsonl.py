@@ -60,7 +60,7 @@ def test_a_row_without_an_id_or_with_one_that_was_there_is_named(tmp_path):
     rows = [{"text": "a", "id": "x"}, {"text": "b"}, {"text": "c", "id": "x"}, {"text": "d", "id": 1.5}]
     rows += [{"text": "e", "id": True}, {"text": "f", "id": ""}, {"text": "g", "id": "half \ud800"}]
     (tmp_path / "a.jsonl").write_text(lines(*rows))
-    none = "no id in 'id'"
+    none = "no id in 'id' (corpus.id)"
     assert read(tmp_path, id="id") == [
         Document("x", "a"),
         Skipped("a.jsonl#2", none),
@@ -85,7 +85,7 @@ def test_broken_lines_are_named_by_file_and_line_and_the_rest_is_read(tmp_path):
         for number, why in enumerate(
             [
                 "not JSON",
-                "no 'text' in it; it has title",
+                "no 'text' (corpus.column) in it; it has title",
                 "not a JSON object",
                 "its text is int, not text",
                 "it has no text",
@@ -97,7 +97,7 @@ def test_broken_lines_are_named_by_file_and_line_and_the_rest_is_read(tmp_path):
                 "not JSON",
                 "not UTF-8",
                 "it holds binary data",
-                "no 'text' in it; it has nothing",
+                "no 'text' (corpus.column) in it; it has nothing",
             ],
             start=2,
         )

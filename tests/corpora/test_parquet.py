@@ -51,7 +51,7 @@ def test_ids_of_their_own_are_taken(tmp_path):
     write(tmp_path / "a.parquet", text=["a", "b", "c"], key=[7, None, 7])
     assert read(tmp_path, id="key") == [
         Document("7", "a"),
-        Skipped("a.parquet#1", "no id in 'key'"),
+        Skipped("a.parquet#1", "no id in 'key' (corpus.id)"),
         Skipped("a.parquet#2", "its 'key' is that of an earlier row"),
     ]
     write(tmp_path / "a.parquet", text=["a", "b"])
@@ -84,7 +84,7 @@ def test_files_that_cannot_serve_are_named_and_the_rest_is_read(tmp_path):
     for item, said in zip(skipped, ["not a Parquet file"] * 3, strict=False):
         assert item.why.startswith(said)
     assert [item.why for item in skipped[3:]] == [
-        "no column 'text'; there are body, title",
+        "no column 'text' (corpus.column); there are body, title",
         "the column 'text' holds int64, not text",
         "the column 'text' holds list<element: string>, not text",
         "empty",
@@ -112,7 +112,9 @@ def test_a_damaged_row_group_is_named_and_the_others_are_read(tmp_path):
 
 def test_no_text_at_all_is_refused_with_the_columns_that_are_there(tmp_path):
     write(tmp_path / "a.parquet", body=["x"], title=["y"])
-    with pytest.raises(UserError, match=r"holds no text(.|\n)*no column 'text'; there are body, title"):
+    with pytest.raises(
+        UserError, match=r"holds no text(.|\n)*no column 'text' \(corpus.column\); there are body, title"
+    ):
         read(tmp_path)
     with pytest.raises(UserError, match="corpus=parquet needs files"):
         read(None)

@@ -1,5 +1,6 @@
 """job=extract as a person meets it: a store by address, made once, whatever happens meanwhile."""
 
+import json
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from hsae import build
 from hsae.activations import Store, writer
 from hsae.activations.writer import finished
 from hsae.build import address
-from hsae.errors import UserError
+from hsae.errors import ConfigError, UserError
 from hsae.execute import execute, plan
 
 
@@ -88,8 +89,9 @@ def test_a_corpus_that_is_too_short_says_so_and_gives_what_it_has(compose, capsy
 def test_mistakes_are_answered_before_or_instead_of_a_store(compose, tmp_path):
     with pytest.raises(UserError, match="no layer 7"):
         execute(compose("layers.indices=[7]"))
-    with pytest.raises(UserError, match="capture.context=64 or less"):
-        execute(compose("capture.context=100"))
+    for tried in (execute, lambda config: plan([config])):
+        with pytest.raises(ConfigError, match="capture.context=64 or less"):
+            tried(compose("capture.context=100"))
     with pytest.raises(UserError, match="not a directory"):
         execute(compose(f"model.path={tmp_path / 'none'}"))
     assert not list(tmp_path.glob("extract/[!.]*"))
@@ -131,8 +133,8 @@ def test_several_processes_write_the_same_store(compose, monkeypatch):
 
 
 def test_what_fails_in_a_process_is_told_as_if_it_had_failed_here(compose):
-    with pytest.raises(UserError, match=r"(?s)one of 2 processes.*capture.context=64 or less"):
-        execute(compose("capture.context=100", "hardware.processes=2"))
+    with pytest.raises(UserError, match=r"(?s)one of 2 processes.*no module 'model.nothing'"):
+        execute(compose("layers.sites=[out:model.nothing]", "hardware.processes=2"))
 
 
 def test_a_file_that_cannot_be_read_is_named_and_counted(compose, corpus, tmp_path):
@@ -142,3 +144,15 @@ def test_a_file_that_cannot_be_read_is_named_and_counted(compose, corpus, tmp_pa
     outcome = execute(compose(f"corpus.path={mixed}", "corpus.tokens=300000"))
     assert outcome.metrics["skipped"] == 1
     assert "999.txt" in (outcome.folder / "skipped.jsonl").read_text()
+
+
+def test_reasons_for_passing_over_are_told_in_a_few_lines_however_many_there_are(compose, tmp_path, capsys):
+    rows = [{"text": text} for text in sentences(40)] + [{f"key{n}": n} for n in range(30)]
+    rows += [{"text": ""}, {"text": " "}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ["corpus=jsonl", f"corpus.path={tmp_path / 'rows.jsonl'}", "corpus.column=text", "corpus.id=null"]
+    made = execute(compose(*words, "corpus.tokens=300000"))
+    told = [line.strip() for line in capsys.readouterr().out.splitlines() if "passed over" in line]
+    assert len(told) == 6 and told[-1].endswith("other reasons; skipped.jsonl has them all")
+    assert "passed over: 2, such as rows.jsonl#71: it is empty" in told
+    assert len((made.folder / "skipped.jsonl").read_text().splitlines()) == made.metrics["skipped"]

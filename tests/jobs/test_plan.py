@@ -135,6 +135,12 @@ def test_nothing_to_plan_says_what_can_be_typed():
         plan.steps(build.compose(["job=plan"]))
 
 
+@pytest.mark.parametrize("job", ["verify", "doctor", "plan"])
+def test_a_job_that_makes_nothing_is_no_step(choices, job):
+    with pytest.raises(ConfigError, match=f"job={job} makes no artifact, so it is no step"):
+        plan.steps(build.compose([*choices, "job=plan", f"job.of={job}"]))
+
+
 def test_what_is_there_takes_nothing(planned, choices, tmp_path, capsys):
     execute(build.compose(["job=extract", *choices, f"outputs={tmp_path / 'outputs'}"]))
     found = planned("job.of=extract")

@@ -7,7 +7,7 @@ import pytest
 from kills import contents
 from worlds import random_lm_folder, sentences
 
-from hsae import build
+from hsae import artifact, build
 from hsae.activations import harvest
 from hsae.errors import MissingInput, UserError
 from hsae.execute import execute
@@ -115,3 +115,16 @@ def test_damage_beside_the_shards_is_told_too(world):
     (folder / "manifest.json").write_text("{")
     with pytest.raises(UserError, match=r"manifest.json cannot be read"):
         verify()
+
+
+def test_whoever_needs_a_damaged_shard_is_told_of_the_repair(world):
+    shards, _ = world
+    sound = shards[1].read_bytes()
+    for harm in (lambda: flip(shards[1], 100), shards[1].unlink):
+        harm()
+        with pytest.raises(UserError, match=r"job=verify job\.repair=true"):
+            artifact.read(shards[0].parent).verify()
+    shards[1].write_bytes(sound)
+    (shards[0].parent / "store.json").unlink()  # which no repair brings back
+    with pytest.raises(UserError, match=r"store.json is missing.\nRun the command that made it again"):
+        artifact.read(shards[0].parent)

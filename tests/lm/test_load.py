@@ -153,6 +153,13 @@ def test_what_config_json_tells_of_the_sites_is_what_the_model_has(families, fam
     assert facts.width("out:anything") is None
 
 
+def test_weights_of_other_shapes_than_the_config_says_are_told_in_so_many_words(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 96}))
+    with pytest.raises(UserError, match="its weights have other shapes than its config.json says"):
+        load(str(folder))
+
+
 def test_an_architecture_that_transformers_does_not_know_is_a_user_error(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "martian"}))
