@@ -85,13 +85,14 @@ def run(job: Job) -> dict[str, int | float | str]:
         job.say(f"{store.dropped:,} rows were dropped as outliers")
     if store.count() + store.dropped < wanted:
         job.say(f"the corpus ended after {store.count() + store.dropped:,} of {wanted:,} rows")
-    return {
+    found = {
         "rows": store.count(),
         "documents": len(store.document_ids()),
         "skipped": sum(store.reasons.values()),
         "outliers": store.dropped,
-        "tokens_per_second": round((store.count() - before) / seconds, 1),
     }
+    harvested = store.count() - before  # none, where a killed run had written all of it
+    return found | ({"tokens_per_second": round(harvested / seconds, 1)} if harvested else {})
 
 
 def _passed_over(store: "Store") -> Iterator[str]:

@@ -169,8 +169,9 @@ def taken(world: World, *iterators: Iterator[Any]) -> Contender:
     return run
 
 
-def measure(world: World, rounds: int) -> Iterator[Row]:
-    """Tokens per second beside theirs for one site (3 times at least) and six (10 times)."""
+def measure(world: World, rounds: int, *, apart: bool = False) -> Iterator[Row]:
+    """Tokens per second beside theirs for one site (3 times at least) and six (10 times); `apart` also beside
+    six of SAELens's stores, as whoever trains its SAEs one by one runs them."""
     peers = Peers(world)
     for sites, asked in (([world.middle], 3.0), (world.several(6), 10.0)):
         contenders = {
@@ -180,9 +181,9 @@ def measure(world: World, rounds: int) -> Iterator[Row]:
             "dictionary_learning": taken(world, *(peers.dictionary_learning(site) for site in sites)),
             "bare pass": bare(world, max(int(site.partition(".")[2]) for site in sites)),
         }
-        if len(sites) > 1:
-            apart = (peers.saelens([site], hooked=True) for site in sites)
-            contenders["SAELens, HookedTransformer, one store a site"] = taken(world, *apart)
+        if apart and len(sites) > 1:
+            stores = (peers.saelens([site], hooked=True) for site in sites)
+            contenders["SAELens, HookedTransformer, one store a site"] = taken(world, *stores)
         found = rates(contenders, rounds=rounds, settle=settle)
         count = "1 site" if len(sites) == 1 else f"{len(sites)} sites"
         for name in found:
