@@ -85,7 +85,7 @@ def run(job: Job) -> dict[str, int | float | str]:
         job.say(f"{store.dropped:,} rows were dropped as outliers")
     if store.count() + store.dropped < wanted:
         job.say(f"the corpus ended after {store.count() + store.dropped:,} of {wanted:,} rows")
-    found = {
+    found: dict[str, int | float | str] = {
         "rows": store.count(),
         "documents": len(store.document_ids()),
         "skipped": sum(store.reasons.values()),
