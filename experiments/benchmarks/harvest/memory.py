@@ -66,7 +66,16 @@ def main(what: str, tokens: int, folder: Path) -> int:
             write(world, world.reading(*SITES, tokens=tokens), folder)
         else:
             streamed(world, SITES, rows=tokens, pool=POOL)()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return _peak_of_this_process()
+
+
+def _peak_of_this_process() -> int:
+    """Bytes. On Linux `ru_maxrss` would not do: a child starts with what its parent held at the fork."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
