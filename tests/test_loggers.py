@@ -167,8 +167,9 @@ def test_tensorboard_holds_the_numbers_at_their_tokens(tmp_path: Path):
     assert "scores/text_summary" in events.Tags()["tensors"]
 
 
-def test_a_log_of_no_logs_is_silent():
+def test_a_log_of_no_logs_is_silent(capsys: pytest.CaptureFixture):
     Fan(()).scalars({"x": 1}, tokens=1)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_job_has_one_wandb_run_and_a_skipped_job_none(tmp_path: Path):

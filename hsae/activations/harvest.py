@@ -171,7 +171,7 @@ class _Writing:
     def _write(self, chunk: Chunk, shard: Shard, dropped: int) -> None:
         self._writer.write(
             chunk.number,
-            _on_cpu(shard),
+            shard,
             start=chunk.start,
             next=chunk.next,
             skipped=chunk.skipped,
@@ -186,14 +186,6 @@ class _Writing:
         self._pool.shutdown()
         if kind is None:
             self._wait()
-
-
-def _on_cpu(shard: Shard) -> Shard:
-    sites = {
-        site: Rows(rows.values.cpu(), None if rows.scale is None else rows.scale.cpu())
-        for site, rows in shard.sites.items()
-    }
-    return shard._replace(sites=sites)
 
 
 def fill(

@@ -69,8 +69,11 @@ def test_a_row_that_has_an_id_keeps_it(hub):
     assert [d.id for d in wikipedia.documents(settings, seed=0)] == ["someone/something/small/train#q42"]
 
 
-def test_nothing_is_asked_of_the_hub_before_a_document_is():
-    hf.documents(hf.Settings(**CHOICE), seed=0)
+def test_nothing_is_asked_of_the_hub_before_a_document_is(hub):
+    documents = hf.documents(hf.Settings(**CHOICE), seed=0)
+    assert hub.asked == {}
+    next(documents)
+    assert hub.asked["path"] == "someone/something"
 
 
 @pytest.mark.parametrize(
