@@ -146,7 +146,8 @@ class Train(Part):
     source: Literal["store", "stream"]
     """`store`: the rows that job=extract has written; `stream`: straight from the LM, nothing on disk."""
     pool: PositiveInt
-    """Rows that lie in memory at once, for the batches to be mixed from."""
+    """Rows of a stream that lie in memory at once, for the batches to be mixed from; those of a store are
+    mixed on the disk."""
     tokens: PositiveInt
     """Rows of activations seen, counting repetitions."""
     batch: PositiveInt
@@ -221,6 +222,8 @@ class Config(Part):
 
     model: Model
     layers: Layers
+    site: Annotated[str, AfterValidator(check_site)] | None
+    """The one of `layers` that an SAE learns, or a teacher stands at; null where there is only one."""
     stage: Stage
     capture: Capture
     train: Train
@@ -236,6 +239,15 @@ class Config(Part):
     dimension: Plugin
     logger: Plugin
 
+    @property
+    def studied(self) -> "Config":
+        """The same with `layers` narrowed to `site`, where one is named."""
+        if self.site is None:
+            return self
+        return self.model_copy(
+            update={"layers": self.layers.model_copy(update={"sites": (self.site,)}), "site": None}
+        )
+
 
 def misfits(config: Config) -> Iterator[str]:
     """What is wrong between the parts of a configuration whose parts are each right."""
@@ -245,6 +257,7 @@ def misfits(config: Config) -> Iterator[str]:
         yield f"stage.contexts: the contexts {wanted!r} are not among those chosen: contexts=[{known}]"
     if facts is not None:
         yield from _misplaced(config, facts)
+        yield from _elsewhere(config, facts)
     yield from _too_many_active(config.sae, facts)
     yield from _untrainable(config.train)
 
@@ -280,6 +293,17 @@ def _misplaced(config: Config, facts: ModelFacts) -> Iterator[str]:
         if (role := site.partition(".")[0]) in facts.lacks:
             key = "sites" if layers.sites else "role"
             yield f"layers.{key}: {model} has no {site}: {facts.lacks[role]}"
+
+
+def _elsewhere(config: Config, facts: ModelFacts) -> Iterator[str]:
+    """A `site` that is several, or none of those that `layers` chooses."""
+    if config.site is None:
+        return
+    found, chosen = named(config.site, facts.layers), config.layers.resolve(facts.layers)
+    if len(found) != 1:
+        yield f"site: {config.site} is {len(found)} sites; name one, or sweep: site=a,b -m"
+    elif found[0] not in chosen:
+        yield f"site: {found[0]} is not one of the sites that layers chooses: {', '.join(chosen)}"
 
 
 def _too_many_active(sae: Any, facts: ModelFacts | None) -> Iterator[str]:

@@ -73,18 +73,10 @@ def store(folder: Path, shards: Sequence[Shard]) -> Store:
 
 def harvested(lm, documents, folder, *, sites, context):
     """A store of all rows that documents give at these sites."""
-    from hsae.activations.harvest import Reading, harvest
+    from hsae.activations.harvest import Reading, finish, harvest, result
 
     reading = Reading(sites=sites, context=context, tokens=None, batch_tokens=2048)
     writer = StoreWriter(folder)
-    list(harvest(lm, lambda: documents, writer, reading, limits={}))
-    writer.finish(
-        model=lm.fingerprint,
-        widths=lm.widths(sites),
-        context=context,
-        packing=reading.packing,
-        dtype=reading.dtype,
-        limits={},
-        skipped=[],
-    )
+    behind = result(harvest(lm, lambda: documents, writer, reading, limits={}))
+    finish(writer, lm, reading, limits={}, skipped=behind)
     return Store(folder)

@@ -81,11 +81,21 @@ class Columns:
                     Column(view[done * row : end * row], starts[name], row)
                     for name, (view, row) in views.items()
                 ]
-                if len(pieces) > 1:
-                    _announce(file, columns, pieces)
                 for column in columns:
                     _fill(file, column, pieces)
             done = end
+
+    def announce(self, names: Mapping[str, int], split: str, runs: Runs) -> None:
+        """Tell the disk of stretches that will be read, so that nobody waits for one read after the other.
+        `names` are datasets and the bytes of a row of each. Systems other than Linux are told nothing."""
+        if sys.platform != "linux":
+            return
+        for number, group in groupby(self._pieces(split, runs), key=lambda piece: piece[0]):
+            pieces = [(first, rows) for _, first, rows in group]
+            with self._open(number) as (file, starts):
+                for name, row in names.items():
+                    for first, rows in pieces:
+                        os.posix_fadvise(file, starts[name] + first * row, rows * row, os.POSIX_FADV_WILLNEED)
 
     def in_corpus_order(
         self, split: str, start: int, stop: int
@@ -171,14 +181,6 @@ class Columns:
 
 def _bytes(part: Tensor) -> memoryview:
     return part.flatten().view(torch.uint8).numpy().data
-
-
-def _announce(file: int, columns: Sequence[Column], pieces: Sequence[tuple[int, int]]) -> None:
-    """Tell the disk of all that will be wanted, so that it need not wait for one read after the other."""
-    if sys.platform == "linux":
-        for _, start, row in columns:
-            for first, rows in pieces:
-                os.posix_fadvise(file, start + first * row, rows * row, os.POSIX_FADV_WILLNEED)
 
 
 def _fill(file: int, column: Column, pieces: Sequence[tuple[int, int]]) -> None:

@@ -42,11 +42,6 @@ def decode(rows: Rows) -> Float32[Tensor, "row d"]:
     return values if rows.scale is None else values.mul_(rows.scale[:, None])
 
 
-def row_bytes(dtype: Dtype, d: int) -> int:
-    """Bytes that a row of width `d` takes."""
-    return d + 4 if dtype == "int8" else 2 * d
-
-
 def broken(rows: Rows) -> int | None:
     """The first row that holds a number that is not finite: activations that were none, or too large for the
     dtype (float16 ends at 65504)."""

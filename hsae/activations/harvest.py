@@ -8,8 +8,8 @@ shard can be made again, to the same bytes.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, final
+from itertools import chain, cycle
+from typing import Any, TypeVar, final
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hsae.activations.background import ahead
-from hsae.activations.encoding import Dtype, Rows, broken, encode, row_bytes
+from hsae.activations.encoding import Dtype, Rows, broken, encode
 from hsae.activations.shard import SPLITS, Shard
+from hsae.activations.sizes import row_bytes, shard_rows
 from hsae.activations.windows import START, Chunk, Cursor, Packing, Window, chunks, windows
 from hsae.activations.writer import Line, StoreWriter
 from hsae.config import Config
@@ -27,8 +28,8 @@ from hsae.errors import UserError
 from hsae.lm import LM
 from hsae.lm.batching import by_length
 
-SHARD_BYTES, SHARD_ROWS = 256 << 20, 1 << 16
-"""What a shard holds at most: some seconds of work, which is what a kill may cost."""
+T = TypeVar("T")
+
 SAMPLE = 4096
 """Rows of the split train, from the corpus's beginning on, whose norms tell what an outlier is."""
 
@@ -90,11 +91,12 @@ def harvest(
     reading: Reading,
     *,
     limits: Mapping[str, float],
-    shard_rows: int | None = None,
+    rows: int | None = None,
     process: int = 0,
     processes: int = 1,
 ) -> Generator[int, None, list[Skipped]]:
-    """Write every shard of the corpus that is not there yet and whose number is `process` modulo `processes`.
+    """Write every shard of the corpus that is not there yet and whose number is `process` modulo `processes`,
+    each of about so many rows (as many as suit their size, if that is not said).
 
     Yields the rows done so far in this call, after every forward pass; returns the documents that were passed
     over behind the last row. Raises `UserError` where the corpus gives no row at all, and for an activation
@@ -106,18 +108,19 @@ def harvest(
     most = None if reading.tokens is None else reading.tokens - before
     left = chunks(
         reading.windows(lm, documents(), start),
-        rows=shard_rows or _shard_rows(lm, reading),
+        rows=rows or _rows(lm, reading),
         most=most,
         number=number,
         start=start,
     )
     behind, done, seen = list[Skipped](), 0, before
+    spaces = cycle((Space(), Space()))  # one is filled while the other is written
     with _Writing(writer) as writing:
         for chunk in ahead(left, depth=2):
             if not chunk.windows:
                 behind = chunk.skipped
             elif chunk.number % processes == process and chunk.number not in finished:
-                passes = fill(lm, chunk, reading, limits, before=seen)
+                passes = fill(lm, chunk, reading, limits, next(spaces), before=seen)
                 shard, dropped = yield from _counted(passes, done)
                 done += chunk.rows
                 writing.write(chunk, shard, dropped)
@@ -138,9 +141,8 @@ def _gap(finished: Mapping[int, Line]) -> tuple[int, Cursor, int]:
     return number, start, before
 
 
-def _shard_rows(lm: LM, reading: Reading) -> int:
-    a_row = sum(row_bytes(reading.dtype, width) for width in lm.widths(reading.sites).values())
-    return max(1024, min(SHARD_ROWS, SHARD_BYTES // a_row))
+def _rows(lm: LM, reading: Reading) -> int:
+    return shard_rows(sum(row_bytes(reading.dtype, width) for width in lm.widths(reading.sites).values()))
 
 
 def _counted(
@@ -188,15 +190,42 @@ class _Writing:
             self._wait()
 
 
+@final
+class Space:
+    """Memory for the rows of one chunk after the other: they are never quite as many, and memory that is
+    given back and asked for in ever other sizes tears the heap to pieces."""
+
+    def __init__(self):
+        self._held: dict[str, Rows] = {}
+
+    def of(self, site: str, rows: int, width: int, dtype: Dtype, device: torch.device) -> Rows:
+        """Room for so many rows of a site; what was there before is lost."""
+        if site not in self._held or len(self._held[site].values) < rows:
+            self._held.pop(site, None)
+            most = rows + rows // 8
+            scale = torch.empty(most, device=device) if dtype == "int8" else None
+            kind = getattr(torch, dtype)
+            self._held[site] = Rows(torch.empty(most, width, dtype=kind, device=device), scale)
+        values, scale = self._held[site]
+        return Rows(values[:rows], None if scale is None else scale[:rows])
+
+
 def fill(
-    lm: LM, chunk: Chunk, reading: Reading, limits: Mapping[str, float], *, before: int = 0
+    lm: LM,
+    chunk: Chunk,
+    reading: Reading,
+    limits: Mapping[str, float],
+    space: Space,
+    *,
+    before: int = 0,
 ) -> Generator[int, None, tuple[Shard, int]]:
     """Run the model over a chunk's windows, those of like length together, and put each row in its place.
 
     Yields the rows so far, returns the rows and how many outliers were dropped. The activations lie where the
-    model lies. `before`: rows in front of the chunk, for the message about one that cannot be kept.
+    model lies, in `space`, until it is filled again. `before`: rows in front of the chunk, for the message
+    about one that cannot be kept.
     """
-    room = _Room(lm, chunk, reading)
+    room = _Room(lm, chunk, reading, space)
     lengths = [len(window.ids) for window in chunk.windows]
     done = 0
     for batch in by_length(lengths, tokens=reading.batch_tokens):
@@ -208,13 +237,16 @@ def fill(
 
 @final
 class _Room:
-    """Room for all rows of a chunk."""
+    """All rows of a chunk, while they come."""
 
-    def __init__(self, lm: LM, chunk: Chunk, reading: Reading):
+    def __init__(self, lm: LM, chunk: Chunk, reading: Reading, space: Space):
         self._lm, self._windows, self._reading = lm, chunk.windows, reading
         self._starts = np.cumsum([0, *(window.rows for window in chunk.windows)])
         widths = lm.widths(reading.sites)
-        self._sites = {site: _empty(chunk.rows, width, reading, lm.device) for site, width in widths.items()}
+        self._sites = {
+            site: space.of(site, chunk.rows, width, reading.dtype, lm.device)
+            for site, width in widths.items()
+        }
         self._outlier = torch.zeros(chunk.rows, dtype=torch.bool, device=lm.device)
 
     @torch.no_grad()
@@ -287,12 +319,6 @@ def _rectangle(lm: LM, windows: Sequence[Window]) -> tuple[Tensor, Tensor, Tenso
     return ids, mask, keep
 
 
-def _empty(rows: int, width: int, reading: Reading, device: Any) -> Rows:
-    dtype = getattr(torch, reading.dtype)
-    scale = torch.empty(rows, device=device) if reading.dtype == "int8" else None
-    return Rows(torch.empty(rows, width, dtype=dtype, device=device), scale)
-
-
 def _shard(
     sites: Mapping[str, Rows], columns: Mapping[str, np.ndarray], split: np.ndarray, names: dict[int, str]
 ) -> Shard:
@@ -353,14 +379,34 @@ def again(
             break
         taken.append(item if inside.all() else item.part(0, int(inside.sum())))
     chunk = Chunk(0, taken, sum(window.rows for window in taken), start, stop, [])
-    shard, _ = result(fill(lm, chunk, reading, limits))
+    shard, _ = result(fill(lm, chunk, reading, limits, Space()))
     return shard
 
 
-def result(passes: Generator[int, None, tuple[Shard, int]]) -> tuple[Shard, int]:
-    """What `fill` returns, for whoever does not count its passes."""
+def result(passes: Generator[Any, None, T]) -> T:
+    """What `fill` or `harvest` returns, for whoever does not count its passes."""
     while True:
         try:
             next(passes)
         except StopIteration as end:
             return end.value
+
+
+def finish(
+    writer: StoreWriter,
+    lm: LM,
+    reading: Reading,
+    *,
+    limits: Mapping[str, float],
+    skipped: Sequence[tuple[str, str]],
+) -> None:
+    """Write the index of a store whose shards are all there; `skipped` are documents behind the last row."""
+    writer.finish(
+        model=lm.fingerprint,
+        widths=lm.widths(reading.sites),
+        context=reading.context,
+        packing=reading.packing,
+        dtype=reading.dtype,
+        limits=limits,
+        skipped=skipped,
+    )

@@ -7,8 +7,7 @@ Its shards are described in `hsae.activations.shard`, its journals and store.jso
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, final, overload
 
@@ -17,15 +16,16 @@ from jaxtyping import Float32, Int32
 from torch import Tensor
 
 from hsae.activations import shard as shards
+from hsae.activations.background import ahead
 from hsae.activations.columns import Columns, Damage
 from hsae.activations.encoding import Rows, decode
-from hsae.activations.pool import Order, Turn, cut, stretches
+from hsae.activations.order import Order, block_of, stretches
 from hsae.activations.shard import SPLITS, Shard
 from hsae.activations.writer import INDEX, SKIPPED, Line
 from hsae.errors import UserError
 
-POOL = 1 << 17
-"""Rows in memory that batches are mixed from."""
+AHEAD, AHEAD_BYTES = 16, 256 << 20
+"""Batches that the disk is told of before they are read, at most, and their bytes."""
 
 _TOGETHER = 1 << 14  # rows that are decoded at once
 
@@ -92,8 +92,11 @@ class Store:
         for begin, rows in self._columns.in_corpus_order(split, wanted.start, wanted.stop):
             there, place = rows.sort()  # as they stand in the file, and where each belongs
             for some, places in zip(there.split(_TOGETHER), place.split(_TOGETHER), strict=True):
-                held = self._room([site], len(some))
-                self._columns.read(held, split, stretches(begin + some))
+                held, runs = self._room([site], len(some)), stretches(begin + some)
+                if len(runs) > 1:
+                    bytes = {name: part[:1].nbytes for name, part in held.items()}
+                    self._columns.announce(bytes, split, runs)
+                self._columns.read(held, split, runs)
                 out.index_copy_(0, done + places, _decoded(held, site))
             done += len(rows)
         return out
@@ -127,7 +130,6 @@ class Store:
         batch: int,
         seed: int,
         skip: int = ...,
-        pool: int = ...,
         device: str = ...,
     ) -> Iterator[Tensor]: ...
     @overload
@@ -139,7 +141,6 @@ class Store:
         batch: int,
         seed: int,
         skip: int = ...,
-        pool: int = ...,
         device: str = ...,
     ) -> Iterator[dict[str, Tensor]]: ...
     def batches(
@@ -150,29 +151,30 @@ class Store:
         batch: int,
         seed: int,
         skip: int = 0,
-        pool: int = POOL,
         device: str = "cpu",
     ) -> Iterator[Any]:
         """Endless batches of a split, float32, on `device`: [batch d] of one site, or a dictionary of
         several.
 
-        Batch n depends on seed, split, batch, pool and n alone: `batches(skip=n)` goes on where n batches
-        ended, without reading them, and all sites give the same rows. Every epoch has an order of its own
-        and drops the few rows that do not fill a batch (see `hsae.activations.pool`). At most twice `pool`
-        rows of each site are in memory: those that batches are cut from, and those that a thread reads
-        meanwhile.
+        Batch n depends on seed, split, batch and n alone: `batches(skip=n)` goes on where n batches ended,
+        without reading them, and all sites give the same rows. Every epoch has an order of its own and drops
+        the few rows that do not fill a batch (see `hsae.activations.order`). A batch or three are in memory;
+        a thread tells the disk of those that follow, and for a GPU it reads them, too.
         """
         chosen = [sites] if isinstance(sites, str) else list(sites)
         for site in chosen:
             self._check(site)
-        order = Order(rows=self.count(split), batch=batch, pool=pool, split=split, seed=seed)
+        rows = self.count(split)
+        block = block_of(batch, rows // max(1, len(self.shards)))
+        order = Order(rows=rows, batch=batch, block=block, split=split, seed=seed)
         if order.each == 0:
             raise UserError(
-                f"the store has {self.count(split)} rows of the split {split}, "
+                f"the store has {rows} rows of the split {split}, "
                 f"fewer than one batch of {batch}.\n"
                 "Extract more (corpus.tokens=...), or take a smaller train.batch."
             )
-        found = self._mixed(chosen, order, skip, torch.device(device))
+        kept = self._read(chosen, order, skip, torch.device(device))
+        found = ({site: _decoded(batch, site) for site in chosen} for batch in kept)
         return (batch[sites] for batch in found) if isinstance(sites, str) else found
 
     def damage(self, number: int) -> Damage | None:
@@ -197,37 +199,52 @@ class Store:
                 "hsae job=extract force=true"
             )
 
-    def _mixed(
+    def _read(
         self, sites: Sequence[str], order: Order, skip: int, device: torch.device
     ) -> Iterator[dict[str, Tensor]]:
-        """Batches cut from one pool while a thread reads the next one into the memory of the one before."""
-        rooms = [self._room(sites, min(order.size, order.rows)) for _ in range(2)]
-        turns, blocks, gpu = order.turns(skip), lru_cache(1)(order.blocks), device.type == "cuda"
+        """The batches from number `skip` on as they are kept, on the device."""
+        runs = self._announced(sites, order, skip)
+        if device.type == "cuda":
+            pinned = lambda: self._room(sites, order.batch, pin=True)
+            for room in ahead(self._filled(pinned(), order, of) for of in runs):
+                yield {name: part.to(device, non_blocking=True) for name, part in room.items()}
+        else:
+            room = self._room(sites, order.batch)  # one for all batches: what is decoded is a copy
+            for of in runs:
+                there = self._filled(room, order, of)
+                yield {name: part.to(device) for name, part in there.items()}
 
-        def fill(room: dict[str, Tensor], turn: Turn) -> tuple[dict[str, Tensor], Turn]:
-            rows = order.size_of(turn)
-            runs = order.runs(blocks(turn.epoch), turn)
-            self._columns.read({name: part[:rows] for name, part in room.items()}, order.split, runs)
-            return room, turn
+    def _filled(
+        self, room: dict[str, Tensor], order: Order, runs: Sequence[tuple[int, int]]
+    ) -> dict[str, Tensor]:
+        self._columns.read(room, order.split, runs)
+        return room
 
-        with ThreadPoolExecutor(1, "pool") as reader:
-            coming = reader.submit(fill, rooms[0], next(turns))
-            while True:
-                room, turn = coming.result()
-                rooms.reverse()  # nothing refers to the other pool any more: what is cut is copied
-                coming = reader.submit(fill, rooms[0], next(turns))
-                for batch in cut(room, order.mixed(turn), order.batch, turn.first, pin=gpu):
-                    there = {name: part.to(device, non_blocking=gpu) for name, part in batch.items()}
-                    yield {site: _decoded(there, site) for site in sites}
+    def _announced(
+        self, sites: Sequence[str], order: Order, skip: int
+    ) -> Iterator[Sequence[tuple[int, int]]]:
+        """Where the rows of each batch are, some batches after the disk was told of them."""
+        bytes = {name: part.nbytes for name, part in self._room(sites, 1).items()}
+        depth = max(1, min(AHEAD, AHEAD_BYTES // (order.batch * sum(bytes.values()))))
 
-    def _room(self, sites: Sequence[str], rows: int) -> dict[str, Tensor]:
-        """Room for rows of the sites as they are on the disk, by the names of their datasets."""
+        def announced() -> Iterator[Sequence[tuple[int, int]]]:
+            for number in count(skip):
+                runs = order.runs(number)
+                self._columns.announce(bytes, order.split, runs)
+                yield runs
+
+        return ahead(announced(), depth=depth)
+
+    def _room(self, sites: Sequence[str], rows: int, *, pin: bool = False) -> dict[str, Tensor]:
+        """Room for rows of the sites as they are on the disk, by the names of their datasets; pinned, a GPU
+        copies from it while the CPU goes on."""
         dtype = self._index["dtype"]
         room = {
-            f"sites/{site}": torch.empty(rows, self.d(site), dtype=getattr(torch, dtype)) for site in sites
+            f"sites/{site}": torch.empty(rows, self.d(site), dtype=getattr(torch, dtype), pin_memory=pin)
+            for site in sites
         }
-        scales = {f"scales/{site}": torch.empty(rows) for site in sites} if dtype == "int8" else {}
-        return room | scales
+        scales = {f"scales/{site}": torch.empty(rows, pin_memory=pin) for site in sites}
+        return room | (scales if dtype == "int8" else {})
 
     def _column(self, name: str, split: str) -> Int32[Tensor, " row"]:
         out = torch.empty(self.count(split), dtype=torch.int32)

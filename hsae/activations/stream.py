@@ -1,11 +1,12 @@
 """Batches straight from the LM: the corpus is read, mixed in a pool and forgotten; nothing lies on disk.
 
-The pool takes the place of a store's shards. Its batches are cut by the same function, in an order that
-follows from seed, epoch and pool alone, so that a killed reader goes on where it was: to find the place the
-corpus is tokenised again, but the model does not run.
+The pool takes the place of a store's shards. Its batches are cut in an order that follows from seed, epoch
+and pool alone, so that a killed reader goes on where it was: to find the place the corpus is tokenised again,
+but the model does not run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any, final
 
 import torch
@@ -14,8 +15,7 @@ from torch import Tensor
 
 from hsae.activations.background import ahead
 from hsae.activations.encoding import Rows, decode
-from hsae.activations.harvest import Documents, Reading, fill, result
-from hsae.activations.pool import cut
+from hsae.activations.harvest import Documents, Reading, Space, fill, result
 from hsae.activations.shard import Shard
 from hsae.activations.windows import Chunk, chunks
 from hsae.errors import UserError
@@ -28,12 +28,21 @@ class Stream:
     """Activations of a corpus at several sites, made when they are asked for.
 
     It reads like a `Store` of the same reading: the same rows in each split, rounded in the same way, in the
-    same order for all sites. `limits` are those of `outlier_limits`.
+    same order for all sites. `limits` are those of `outlier_limits`; batches are mixed from `pool` rows.
     """
 
-    def __init__(self, lm: LM, documents: Documents, reading: Reading, *, limits: Mapping[str, float]):
+    def __init__(
+        self,
+        lm: LM,
+        documents: Documents,
+        reading: Reading,
+        *,
+        limits: Mapping[str, float],
+        pool: int = 1 << 17,
+    ):
         lm.check_sites(reading.sites)
         self._lm, self._documents, self._reading, self._limits = lm, documents, reading, limits
+        self._pool = pool
         self.model = lm.fingerprint
         self.sites = list(reading.sites)
         self._widths = lm.widths(reading.sites)
@@ -46,8 +55,9 @@ class Stream:
         """Rows [start, stop) of a split in the order of the corpus, float32; the model runs for all before
         `stop`."""
         found, have = [torch.empty(0, self.d(site), device=self._lm.device)], 0
+        space = Space()
         for chunk in self._chunks(split, rows=min(stop, 1 << 16)):
-            found.append(decode(self._run(chunk).sites[site]))
+            found.append(decode(self._run(chunk, space).sites[site]))
             have += len(found[-1])
             if have >= stop:
                 break
@@ -61,34 +71,38 @@ class Stream:
         batch: int,
         seed: int,
         skip: int = 0,
-        pool: int = 1 << 17,
+        device: str | None = None,
     ) -> Iterator[Any]:
-        """Endless batches of a split, float32, on the model's device: a tensor of one site, or tensors of
-        several by their names.
+        """Endless batches of a split, float32, on the device (the model's own, if none is named): a tensor of
+        one site, or tensors of several by their names.
 
-        `pool` rows are mixed at once. What does not fill a batch at the corpus's end is dropped, and the
-        corpus is read again, its pools mixed anew. `skip` batches are passed over without running the model,
-        unless outliers are dropped, which only the model can count. Raises `UserError` where the split has
-        fewer rows than a batch.
+        What does not fill a batch at the corpus's end is dropped, and the corpus is read again, its pools
+        mixed anew. `skip` batches are passed over without running the model, unless outliers are dropped,
+        which only the model can count. Raises `UserError` where the split has fewer rows than a batch.
         """
         chosen = [sites] if isinstance(sites, str) else list(sites)
-        several = self._pools(split, batch, skip, seed, max(batch, pool // batch * batch))
+        pools = self._pools(split, batch, skip, seed)
         if self._lm.device.type != "cpu":  # there, both would only wait for the same cores
-            several = ahead(several)
-        for shard, order, first in several:
-            for rows in cut(_flat(shard, chosen), order, batch, first):
-                found = {site: decode(Rows(rows[site], rows.get(_scale(site)))) for site in chosen}
+            pools = ahead(pools)
+        for shard, order, first in pools:
+            for number in range(first, len(order) // batch):
+                rows = order[number * batch : (number + 1) * batch]
+                found = {site: decode(_some(shard.sites[site], rows)).to(device=device) for site in chosen}
                 yield found[sites] if isinstance(sites, str) else found
 
     def _pools(
-        self, split: str, batch: int, skip: int, seed: int, rows: int
+        self, split: str, batch: int, skip: int, seed: int
     ) -> Iterator[tuple[Shard, Int64[Tensor, " row"], int]]:
         """Each pool, the order of its rows, and the first batch of it that is wanted."""
+        # on a GPU one is filled while batches are cut from another, and a third waits between them
+        spaces = cycle([Space() for _ in range(1 if self._lm.device.type == "cpu" else 3)])
+        size = max(batch, self._pool // batch * batch)
         epoch = 0
         while True:
             served = 0
-            for chunk in self._chunks(split, rows):
-                shard = self._run(chunk) if self._limits or skip < chunk.rows // batch else None
+            for chunk in self._chunks(split, size):
+                wanted = self._limits or skip < chunk.rows // batch
+                shard = self._run(chunk, next(spaces)) if wanted else None
                 count = chunk.rows if shard is None else len(shard.token)
                 served += count // batch
                 if shard is None or skip >= count // batch:
@@ -110,17 +124,12 @@ class Stream:
         found = chunks(reading, rows=rows, most=self._reading.tokens, only=split, exactly=True)
         return (chunk for chunk in found if chunk.windows)
 
-    def _run(self, chunk: Chunk) -> Shard:
-        shard, _ = result(fill(self._lm, chunk, self._reading, self._limits))
+    def _run(self, chunk: Chunk, space: Space) -> Shard:
+        shard, _ = result(fill(self._lm, chunk, self._reading, self._limits, space))
         return shard
 
 
-def _flat(shard: Shard, sites: Sequence[str]) -> dict[str, Tensor]:
-    """All tensors that stand for the rows at these sites."""
-    values = {site: shard.sites[site].values for site in sites}
-    scales = {_scale(site): scale for site in sites if (scale := shard.sites[site].scale) is not None}
-    return values | scales
-
-
-def _scale(site: str) -> str:
-    return f"scale of {site}"
+def _some(rows: Rows, chosen: Int64[Tensor, " row"]) -> Rows:
+    """The chosen rows, copied."""
+    scale = None if rows.scale is None else rows.scale.index_select(0, chosen)
+    return Rows(rows.values.index_select(0, chosen), scale)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, final
 
 from hsae.activations.encoding import Dtype
-from hsae.activations.shard import SPLITS, Shard, checksum, write
+from hsae.activations.shard import SPLITS, Image, Shard, checksum, write
 from hsae.activations.windows import Cursor
 from hsae.errors import UserError
 from hsae.journal import Journal, complete, whole
@@ -41,7 +41,7 @@ class StoreWriter:
     """
 
     def __init__(self, folder: Path, process: int = 0):
-        self.folder = folder
+        self.folder, self._image = folder, Image()
         self._journal = Journal(folder / f"journal-{process}.jsonl")
         self._known = self._journal_bytes()
 
@@ -72,7 +72,7 @@ class StoreWriter:
                 {
                     "shard": number,
                     "file": path.name,
-                    "checksum": write(path, shard),
+                    "checksum": write(path, shard, image=self._image),
                     "bytes": path.stat().st_size,
                     "rows": len(shard.token),
                     "splits": shard.splits,

@@ -65,16 +65,11 @@ def estimate(config: Config) -> dict[str, str | int]:
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
     from hsae.encyclopedia.writer import block_size, write
-    from hsae.lm import load
+    from hsae.lm import chosen_lm
 
     config = job.config
     earlier = Encyclopedia(job.inputs["earlier"].folder) if "earlier" in job.inputs else None
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
+    lm = chosen_lm(config)
     source, wanted = build.plugin("concepts", config.concepts)
     # seed 0 whatever config.seed: runs with different seeds learn from the same encyclopedia
     taxonomy = earlier.taxonomy if earlier else source.load(wanted, seed=0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
-from hsae import build, console
+from hsae import console
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import UserError
@@ -55,15 +55,10 @@ def run(job: Job) -> dict[str, int | float | str]:
     """Raises UserError for a model that cannot be loaded, a site that it does not have, an empty corpus."""
     from hsae.activations.diagnosis import examine, sinks
     from hsae.activations.harvest import Reading
-    from hsae.lm import load
+    from hsae.lm import chosen_lm
 
     config = job.config
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
+    lm = chosen_lm(config)
     reading = Reading.of(config, lm.layers)
     first, *others = _model(lm, config)
     console.table(f"model {config.model.path}", first, others)
@@ -94,9 +89,9 @@ def run(job: Job) -> dict[str, int | float | str]:
 def _windows(lm: "LM", config: Config, reading: "Reading") -> list["Window"]:
     """The first of the corpus, until they hold the tokens that are asked for."""
     from hsae.activations.windows import Window
+    from hsae.corpora.chosen import chosen_corpus
 
-    corpus, settings = build.plugin("corpus", config.corpus)
-    items = reading.windows(lm, corpus.documents(settings, seed=0))
+    items = reading.windows(lm, chosen_corpus(config)())
     found, tokens = list[Window](), 0
     for window in (item for item in items if isinstance(item, Window)):
         found.append(window)
@@ -287,7 +282,7 @@ def _plural(chosen: Sized) -> str:
 
 
 def _row(widths: Any, tokens: int) -> list[str]:
-    from hsae.activations.encoding import row_bytes
+    from hsae.activations.sizes import row_bytes
 
     stored = [sum(row_bytes(dtype, width) for width in widths) for dtype in ("bfloat16", "float16", "int8")]
     return [console.size(tokens * bytes) for bytes in (4 * sum(widths), *stored)]

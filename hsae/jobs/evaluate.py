@@ -64,7 +64,7 @@ def choices(config: Config) -> dict[str, object]:
 
 
 def slug(config: Config) -> str:
-    place = files.site_label(config.model, config.layers)
+    place = files.site_label(config.model, config.studied.layers)
     of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
     return f"{files.short_name(config.model.path)}-{place}-{of}"
 
@@ -113,11 +113,11 @@ def _subject(job: Job) -> "Subject":
     """The SAE and its baselines, on the LM, site and contexts that it is judged with."""
     from hsae.activations.store import Store
     from hsae.evaluations.subject import Subject
-    from hsae.lm import load
+    from hsae.lm import chosen_lm
     from hsae.sae import files as saes
 
-    config, hardware = job.config, job.config.hardware
-    lm = load(config.model.path, revision=config.model.revision, device=hardware.device, dtype=hardware.dtype)
+    config = job.config
+    lm = chosen_lm(config)
     store = Store(job.inputs["store"].folder, model=lm.fingerprint)
     site = saes.card(job.inputs["sae"].folder)["site"]
     sae = saes.load(job.inputs["sae"].folder, device=lm.device)
@@ -140,7 +140,7 @@ def _subject(job: Job) -> "Subject":
         contexts=tuple(maker.make(taxonomy, settings, seed=0)),
         seed=config.seed,
         level=1 - config.job.alpha / max(1, _claims(config)),
-        tokens=hardware.batch_tokens,
+        tokens=config.hardware.batch_tokens,
     )
 
 

@@ -6,10 +6,9 @@ hsae job=extract hardware.processes=4
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from hsae import build
+from hsae.activations.sizes import BESIDE, row_bytes, shard_rows
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.execute import Job
@@ -19,14 +18,10 @@ if TYPE_CHECKING:
     from hsae.activations import Store
 
 WRITES = "store"
-FORMAT = 2
+FORMAT = 3
 
-BESIDE = 12
-"""Bytes of a row beside its activations: token, document, position."""
 REASONS = 5
 """Why documents were passed over is told in so many lines."""
-SHARD = 256 << 20
-"""Bytes of a shard, at most."""
 
 
 class Settings(Part):
@@ -54,15 +49,15 @@ def estimate(config: Config) -> dict[str, str | int]:
         return {"rows": rows}
     sites = config.layers.resolve(facts.layers)
     widths = [facts.width(site) or facts.d for site in sites]
-    a_row = sum(width + 4 if config.capture.dtype == "int8" else 2 * width for width in widths)
-    shard = a_row * min(rows, SHARD // a_row, 1 << 16)
+    a_row = sum(row_bytes(config.capture.dtype, width) for width in widths)
+    shard = a_row * min(rows, shard_rows(a_row))
     asked = cost.passes(config, rows)
     return {
         "rows": rows,
         "bytes": rows * (a_row + BESIDE),
         **asked,
         "memory": asked["memory"] + shard,
-        "ram": 3 * shard,  # one is written while the next is filled: itself, sorted, and as a file
+        "ram": 3 * shard,  # one is written while the next is filled: itself, the next, and the file
     }
 
 
@@ -127,20 +122,14 @@ def work(job: Job, process: int, processes: int, alive: Callable[[], bool]) -> N
 
 def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
     """Writes this process's shards, and the first of them the index when all have written theirs."""
-    from hsae.activations.harvest import Reading, harvest, outlier_limits
+    from hsae.activations.harvest import Reading, finish, harvest, outlier_limits
     from hsae.activations.writer import StoreWriter
-    from hsae.lm import load
+    from hsae.corpora.chosen import chosen_corpus
+    from hsae.lm import chosen_lm
 
     config = job.config
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
-    corpus, settings = build.plugin("corpus", config.corpus)
-    # seed 0 whatever config.seed: runs with different seeds train on the same activations
-    documents = partial(corpus.documents, settings, seed=0)
+    lm = chosen_lm(config)
+    documents = chosen_corpus(config)
     reading = Reading.of(config, lm.layers)
     writer = StoreWriter(job.out, process=process)
     limits = outlier_limits(lm, documents, reading)  # the same in every process: it reads the same rows
@@ -150,16 +139,7 @@ def _harvest(job: Job, process: int, processes: int) -> Iterator[int]:
     if processes > 1:
         _wait_for_all()
     if process == 0:
-        writer = StoreWriter(job.out)
-        writer.finish(
-            model=lm.fingerprint,
-            widths=lm.widths(reading.sites),
-            context=reading.context,
-            packing=reading.packing,
-            dtype=reading.dtype,
-            limits=limits,
-            skipped=behind,
-        )
+        finish(StoreWriter(job.out), lm, reading, limits=limits, skipped=behind)
 
 
 def _wait_for_all() -> None:

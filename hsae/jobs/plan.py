@@ -22,6 +22,7 @@ from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import ConfigError, UserError
 from hsae.execute import Job, Planned, plan
+from hsae.lm import files
 
 WRITES = None
 FORMAT = 1
@@ -164,16 +165,15 @@ def _speeds(wanted: Sequence[_Wanted], seconds: float) -> Speeds:
 
 
 def _lm_speed(config: Config, seconds: float) -> float:
-    from hsae.lm import load
+    from hsae.lm import chosen_lm
     from hsae.lm.speed import flops_per_second
 
-    model, hardware = config.model, config.hardware
-    lm = load(model.path, revision=model.revision, device=hardware.device, dtype=hardware.dtype)
+    lm = chosen_lm(config)
     return flops_per_second(
         lm,
         config.layers.resolve(lm.layers),
         context=config.capture.context,
-        batch_tokens=hardware.batch_tokens,
+        batch_tokens=config.hardware.batch_tokens,
         seconds=seconds,
     )
 
@@ -186,7 +186,7 @@ def _sae_speed(config: Config, seconds: float) -> float:
 
     facts, train = config.model.facts(), config.train
     assert facts is not None, "a job that knows its FLOPs knows its model"
-    d = facts.width(config.layers.resolve(facts.layers)[0]) or facts.d
+    d = facts.width(files.studied_site(config, config.layers.resolve(facts.layers))) or facts.d
     variant, settings = build.plugin("sae", config.sae)
     sae = variant.build(settings, d=d, teacher=None, seed=0).to(config.hardware.device)
     recipe = Recipe(steps=1 << 40, lr=1e-4, warmup=0.0, decay=0.0, clip=config.sae.clip, dead_after=1 << 40)

@@ -43,7 +43,7 @@ def needs(config: Config) -> dict[str, Need]:
     Raises ConfigError for sites that no such teacher can stand at, as far as they are known by now.
     """
     if isinstance(sites := files.site_choice(config.model, config.layers), list):
-        _one_site(config, sites)
+        _at(config, sites)
     return {"encyclopedia": Need("bootstrap")} if _source(config) == "encyclopedia" else {}
 
 
@@ -51,7 +51,7 @@ def choices(config: Config) -> dict[str, object]:
     chosen: dict[str, object] = {
         "teacher": config.teacher.model_dump(exclude={"name"}),
         "model": files.fingerprint(config.model.path, config.model.revision),
-        "site": files.site_choice(config.model, config.layers),
+        "site": files.site_choice(config.model, config.studied.layers),
     }
     if _source(config) == "unembedding":
         chosen["concepts"] = contents("concepts", config.concepts)
@@ -59,7 +59,7 @@ def choices(config: Config) -> dict[str, object]:
 
 
 def slug(config: Config) -> str:
-    place = files.site_label(config.model, config.layers)
+    place = files.site_label(config.model, config.studied.layers)
     control = "" if _control(config) == "none" else f"-{_control(config)}"
     return f"{files.short_name(config.model.path)}-{place}-{_source(config)}{control}"
 
@@ -132,22 +132,18 @@ def _control(config: Config) -> str:
 def _site(config: Config, lm: "LM") -> str:
     sites = config.layers.resolve(lm.layers)
     lm.check_sites(sites)
-    return _one_site(config, sites)
+    return _at(config, sites)
 
 
-def _one_site(config: Config, sites: list[str]) -> str:
+def _at(config: Config, sites: list[str]) -> str:
     """Raises ConfigError for several sites, or for one that the source knows nothing of."""
-    if len(sites) > 1:
+    site = files.studied_site(config, sites)
+    if _source(config) == "unembedding" and site != UNEMBEDDED:
         raise ConfigError(
-            f"a teacher stands at one site, and {len(sites)} are chosen: {', '.join(sites)}.\n"
-            "Type layers=last, or sweep: layers=first,last -m"
-        )
-    if _source(config) == "unembedding" and sites != [UNEMBEDDED]:
-        raise ConfigError(
-            f"teacher.source=unembedding knows the site {UNEMBEDDED} alone, and {sites[0]} was asked for.\n"
+            f"teacher.source=unembedding knows the site {UNEMBEDDED} alone, and {site} was asked for.\n"
             f"Type layers.sites=[{UNEMBEDDED}], or teacher=encyclopedia."
         )
-    return sites[0]
+    return site
 
 
 def _estimated(job: Job, lm: "LM", site: str) -> "tuple[Taxonomy, Patterns]":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from hsae import build
 from hsae.artifact import Need
 from hsae.config import Config, Part
-from hsae.errors import ConfigError, UserError
+from hsae.errors import UserError
 from hsae.execute import Job
 from hsae.lm import cost, files
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hsae.sae import SAE, Teacher
 
 WRITES = "sae"
-FORMAT = 1
+FORMAT = 2
 
 CHECKPOINT = "checkpoint.safetensors"
 SAMPLE = 8_192  # rows that the scale and the first b_dec are estimated on
@@ -37,25 +37,29 @@ class Settings(Part):
 
 
 def needs(config: Config) -> dict[str, Need]:
-    """The activations, and the teacher if there is one."""
-    _one_site(config)
+    """The activations, and the teacher if there is one. Raises ConfigError for several sites, as far as they
+    are known by now."""
+    if isinstance(sites := files.site_choice(config.model, config.layers), list):
+        files.studied_site(config, sites)
     taught = {"teacher": Need("teach")} if config.teacher.name != "none" else {}
     stored = {"store": Need("extract")} if config.train.source == "store" else {}
     return stored | taught
 
 
 def choices(config: Config) -> dict[str, object]:
+    streamed = config.train.source == "stream"
+    unread = {"name", "save_every"} | (set() if streamed else {"pool"})
     return {
         "sae": config.sae.model_dump(),
-        "train": config.train.model_dump(exclude={"name", "save_every"}),
-        "site": files.site_choice(config.model, config.layers),
+        "train": config.train.model_dump(exclude=unread),
+        "site": files.site_choice(config.model, config.studied.layers),
         "seed": config.seed,
-        **({"reading": files.reading_choices(config)} if config.train.source == "stream" else {}),
+        **({"reading": files.reading_choices(config.studied)} if streamed else {}),
     }
 
 
 def slug(config: Config) -> str:
-    place = files.site_label(config.model, config.layers)
+    place = files.site_label(config.model, config.studied.layers)
     of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
     return f"{files.short_name(config.model.path)}-{place}-{of}"
 
@@ -64,24 +68,24 @@ def estimate(config: Config) -> dict[str, str | int]:
     """FLOPs are those of exact sparse code: the encoder looks at every latent, 2 d latents a row; decoding
     and the three products of the way back touch k of them, 2 d k each."""
     facts, train = config.model.facts(), config.train
-    steps = train.tokens // train.batch
+    steps, streamed = train.tokens // train.batch, train.source == "stream"
     if facts is None:
         return {"steps": steps}
-    sites = config.layers.resolve(facts.layers)
-    d = facts.width(sites[0]) or facts.d
+    site = files.studied_site(config, config.layers.resolve(facts.layers))
+    d = facts.width(site) or facts.d
     latents = config.sae.width(d)
     weights = 4 * latents * 2 * (d + 1)
-    read = cost.passes(config, train.tokens) if train.source == "stream" else {}
+    read = cost.passes(config, train.tokens, sites=[site]) if streamed else {}
     return {
         "steps": steps,
         "latents": latents,
         "bytes": weights,
-        "scratch": 6
-        * weights,  # a checkpoint holds weights and two moments, and the next is written beside it
+        # a checkpoint holds weights and two moments, and the next is written beside it
+        "scratch": 6 * weights,
         **read,
         "sae_flops": train.tokens * 2 * d * (latents + 4 * config.sae.k),
         "memory": read.get("memory", 0) + 4 * weights + 4 * train.batch * (3 * latents + 8 * d),
-        "ram": 2 * 2 * d * train.pool,  # a pool that batches are cut from, and one that is read meanwhile
+        "ram": 2 * d * (train.pool if streamed else 3 * train.batch),
     }
 
 
@@ -93,7 +97,7 @@ def run(job: Job) -> dict[str, int | float | str]:
         return saes.card(job.out)["headline"]  # killed between its last file and its name
     config = job.config
     source = _stream(job) if config.train.source == "stream" else _store(job)
-    site = _site(source)
+    site = files.studied_site(config, source.sites)
     held = _held_rows(source, site)
     training, batches = _training(job, source, site, device(config.hardware.device))
     _fit(job, training, batches, held)
@@ -107,13 +111,6 @@ def run(job: Job) -> dict[str, int | float | str]:
     return headline
 
 
-def _one_site(config: Config) -> None:
-    """Raises ConfigError for several sites; of a model that is not here yet, the store will tell."""
-    sites = files.site_choice(config.model, config.layers)
-    if isinstance(sites, list) and len(sites) != 1:
-        raise _several(sites)
-
-
 def _store(job: Job) -> "Store":
     from hsae.activations import Store
 
@@ -121,36 +118,15 @@ def _store(job: Job) -> "Store":
 
 
 def _stream(job: Job) -> "Stream":
-    from functools import partial
-
     from hsae.activations import Reading, Stream, outlier_limits
-    from hsae.lm import load
+    from hsae.corpora.chosen import chosen_corpus
+    from hsae.lm import chosen_lm
 
-    config = job.config
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
-    corpus, settings = build.plugin("corpus", config.corpus)
-    documents = partial(corpus.documents, settings, seed=0)  # as job=extract reads it, whatever the seed
+    config = job.config.studied
+    lm, documents = chosen_lm(config), chosen_corpus(config)
     reading = Reading.of(config, lm.layers)
-    return Stream(lm, documents, reading, limits=outlier_limits(lm, documents, reading))
-
-
-def _site(source: "Store | Stream") -> str:
-    """The one site. Raises ConfigError for several: each is an SAE of its own."""
-    if len(source.sites) != 1:
-        raise _several(source.sites)
-    return source.sites[0]
-
-
-def _several(sites: list[str]) -> ConfigError:
-    return ConfigError(
-        f"an SAE learns one site, and {len(sites)} are chosen: {', '.join(sites)}.\n"
-        f"Sweep over them: layers.sites={','.join(f'[{site}]' for site in sites)} -m"
-    )
+    limits = outlier_limits(lm, documents, reading)
+    return Stream(lm, documents, reading, limits=limits, pool=config.train.pool)
 
 
 def _training(
@@ -184,8 +160,10 @@ def _training(
 
 
 def _batches(job: Job, source: "Store | Stream", site: str, *, skip: int) -> "Iterator[Tensor]":
-    train, seed = job.config.train, job.config.seed
-    return source.batches(site, split="train", batch=train.batch, seed=seed, skip=skip, pool=train.pool)
+    from hsae.hardware import device
+
+    batch, seed, on = job.config.train.batch, job.config.seed, device(job.config.hardware.device)
+    return source.batches(site, split="train", batch=batch, seed=seed, skip=skip, device=on)
 
 
 def _first(batches: "Iterator[Tensor]") -> "tuple[Tensor, Iterator[Tensor]]":
@@ -232,8 +210,7 @@ def _teacher(job: Job, site: str) -> "Teacher | None":
     taught_at = json.loads((folder / CARD).read_text())["site"]
     if taught_at != site:
         raise UserError(
-            f"the teacher stands at {taught_at}, the SAE at {site}.\n"
-            f"Teach there: job=teach layers.sites=[{site}]"
+            f"the teacher stands at {taught_at}, the SAE at {site}.\nTeach there: job=teach site={site}"
         )
     found = geometry.load(folder)
     return Teacher(found.read, found.write, found.parents, found.names, found.center)

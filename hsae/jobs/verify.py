@@ -6,7 +6,6 @@ hsae job=verify model=gpt2 layers=quartiles corpus=wikipedia corpus.tokens=10000
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from hsae import artifact, build, console
@@ -102,18 +101,12 @@ def _repaired(store: "Store", found: Sequence["Damage"], config: Config) -> Iter
     from hsae.activations.harvest import Reading, again
     from hsae.activations.store import Store
     from hsae.activations.windows import Cursor
-    from hsae.lm import load
+    from hsae.corpora.chosen import chosen_corpus
+    from hsae.lm import chosen_lm
 
-    lm = load(
-        config.model.path,
-        revision=config.model.revision,
-        device=config.hardware.device,
-        dtype=config.hardware.dtype,
-    )
+    lm = chosen_lm(config)
     Store(store.folder, model=lm.fingerprint)
-    corpus, settings = build.plugin("corpus", config.corpus)
-    # seed 0 whatever config.seed, as in extract
-    documents = partial(corpus.documents, settings, seed=0)
+    documents = chosen_corpus(config)
     reading = Reading.of(config, lm.layers)
     for damage in found:
         line = store.shards[damage.number]

@@ -10,19 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsae.lm.loading import load, load_network
+    from hsae.lm.loading import chosen_lm, load, load_network
     from hsae.lm.model import LM
     from hsae.lm.network import Network
     from hsae.lm.tokens import Tokens
 
 _HOMES = {
+    "chosen_lm": "hsae.lm.loading",
     "load": "hsae.lm.loading",
     "load_network": "hsae.lm.loading",
     "LM": "hsae.lm.model",
     "Network": "hsae.lm.network",
     "Tokens": "hsae.lm.tokens",
 }
-__all__ = ["LM", "Network", "Tokens", "load", "load_network"]
+__all__ = ["LM", "Network", "Tokens", "chosen_lm", "load", "load_network"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """The files of a language model, found and fingerprinted without torch."""
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -96,6 +97,25 @@ def site_label(model: Model, layers: Layers) -> str:
     if isinstance(sites, list) and len(sites) == 1:
         return sites[0].replace(":", "-")  # a colon is in no folder's name on some systems
     return layers.name if layers.sites is None and layers.indices is None else "chosen"
+
+
+def studied_site(config: Config, sites: Sequence[str]) -> str:
+    """The one of these sites, which `layers` chooses, that is studied. Raises `ConfigError` where several
+    could be, or where `site` names another."""
+    facts = config.model.facts()
+    wanted = config.studied
+    found = list(sites)
+    if config.site is not None:
+        found = wanted.layers.resolve(facts.layers) if facts is not None else [config.site]
+    if len(found) != 1:
+        listed = ",".join(sites)
+        raise ConfigError(
+            f"one site is studied at a time, and {len(found)} are chosen: {', '.join(sites)}.\n"
+            f"Type site={sites[-1]}, or sweep over them: site={listed} -m"
+        )
+    if found[0] not in sites:
+        raise ConfigError(f"there is no site {found[0]} among {', '.join(sites)}.\nType site={sites[-1]}")
+    return found[0]
 
 
 def reading_choices(config: Config) -> dict[str, object]:

@@ -16,6 +16,7 @@ from transformers import (
 from transformers.models.auto import modeling_auto as known
 from transformers.utils import logging
 
+from hsae.config import Config
 from hsae.errors import UserError
 from hsae.hardware import device as device_of
 from hsae.hardware import dtype as dtype_of
@@ -38,6 +39,12 @@ def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", 
     path = str(path)
     model, tokenizer = _read(path, revision, device_of(device), dtype, text=True)
     return LM(model, tokenizer, fingerprint=files.fingerprint(path, revision))
+
+
+def chosen_lm(config: Config) -> LM:
+    """The model that a configuration chooses, on its hardware; as `load` otherwise."""
+    model, hardware = config.model, config.hardware
+    return load(model.path, revision=model.revision, device=hardware.device, dtype=hardware.dtype)
 
 
 def load_network(

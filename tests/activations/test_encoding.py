@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hsae.activations.encoding import DTYPES, broken, decode, encode, row_bytes
+from hsae.activations.encoding import DTYPES, broken, decode, encode
+from hsae.activations.sizes import row_bytes
 from hsae.seeding import stream
 
 LARGE = {"float16": 60_000.0, "bfloat16": 1e38, "int8": 1e38}

@@ -8,6 +8,7 @@ from kills import contents
 from worlds import sentences
 
 from hsae.activations import Store
+from hsae.activations import harvest as harvests
 from hsae.activations.harvest import Reading, again, harvest, outlier_limits
 from hsae.activations.shard import SPLITS, write
 from hsae.activations.windows import Cursor, Window
@@ -31,21 +32,13 @@ def steps(folder, lm, documents=DOCUMENTS, *, process=0, processes=1, **options)
     limits = outlier_limits(lm, read, reading)
     writer = StoreWriter(folder, process=process)
     shares = {"process": process, "processes": processes}
-    behind = yield from harvest(lm, read, writer, reading, limits=limits, shard_rows=300, **shares)
+    behind = yield from harvest(lm, read, writer, reading, limits=limits, rows=300, **shares)
     if processes == 1:
         finish(folder, lm, reading, limits, behind)
 
 
 def finish(folder, lm, reading, limits, behind=()):
-    StoreWriter(folder).finish(
-        model=lm.fingerprint,
-        widths=lm.widths(reading.sites),
-        context=reading.context,
-        packing=reading.packing,
-        dtype=reading.dtype,
-        limits=limits,
-        skipped=behind,
-    )
+    harvests.finish(StoreWriter(folder), lm, reading, limits=limits, skipped=behind)
 
 
 def make(folder, lm, documents=DOCUMENTS, **options):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from itertools import islice
+from itertools import count, islice
 
 import h5py
 import numpy as np
@@ -13,7 +13,7 @@ from worlds_store import noise, shard, store
 
 from hsae.activations import columns
 from hsae.activations.encoding import DTYPES, decode
-from hsae.activations.pool import Order
+from hsae.activations.order import Order, block_of
 from hsae.activations.store import Store
 from hsae.errors import UserError
 from hsae.seeding import stream
@@ -91,7 +91,7 @@ def test_a_read_that_comes_in_parts_is_put_together(small, monkeypatch):
     assert torch.equal(small.rows("a", "train"), expected)
 
 
-def slow_batches(store, sites, split, batch, pool, seed):
+def slow_batches(store, sites, split, batch, seed):
     """What the docs say, by h5py and numpy, of rows that all lie in memory."""
     found = {}
     for site in sites:
@@ -107,26 +107,18 @@ def slow_batches(store, sites, split, batch, pool, seed):
                     values *= torch.from_numpy(file[f"scales/{site}"][start : start + len(values)])[:, None]
             parts.append(values)
         found[site] = torch.cat(parts)
-    rows, epoch = len(found[sites[0]]), 0
-    while True:
-        order = Order(rows, batch, pool, split, seed)
-        blocks = order.blocks(epoch).numpy()
-        line = np.array([block * 128 + row for block in blocks for row in range(128)])
-        line = line[line < rows]
-        for number, start in enumerate(range(0, rows, order.size)):
-            members = np.sort(line[start : start + order.size])
-            purpose = f"order of {split}, epoch {epoch}, pool {number}"
-            mixed = members[torch.randperm(len(members), generator=stream(seed, purpose)).numpy()]
-            for first in range(0, len(mixed) - batch + 1, batch):
-                yield {site: found[site][mixed[first : first + batch]] for site in sites}
-        epoch += 1
+    rows = len(found[sites[0]])
+    order = Order(rows, batch, block_of(batch, rows // len(store.shards)), split, seed)
+    for number in count():
+        chosen = [row for start, stop in order.runs(number) for row in range(start, stop)]
+        yield {site: found[site][chosen] for site in sites}
 
 
-@pytest.mark.parametrize(("batch", "pool"), [(97, 500), (64, 64), (256, 1 << 17), (300, 1)])
+@pytest.mark.parametrize("batch", [97, 64, 256, 300])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_batches_are_those_of_the_slow_reader(noisy, split, batch, pool):
-    fast = noisy.batches(["b", "a"], split=split, batch=batch, seed=5, pool=pool)
-    slow = slow_batches(noisy, ["b", "a"], split, batch, pool, 5)
+def test_batches_are_those_of_the_slow_reader(noisy, split, batch):
+    fast = noisy.batches(["b", "a"], split=split, batch=batch, seed=5)
+    slow = slow_batches(noisy, ["b", "a"], split, batch, 5)
     for ours, theirs in islice(zip(fast, slow, strict=True), 40):
         assert list(ours) == ["b", "a"]
         for site in ours:
@@ -135,7 +127,7 @@ def test_batches_are_those_of_the_slow_reader(noisy, split, batch, pool):
 
 
 def test_an_epoch_holds_every_row_once_in_an_order_of_its_own(small):
-    batches = list(islice(small.batches("a", batch=100, seed=0, pool=300), 24))
+    batches = list(islice(small.batches("a", batch=100, seed=0), 24))
     epochs = [torch.cat(batches[start : start + 12])[:, 0] for start in (0, 12)]
     for epoch in epochs:
         assert torch.equal(epoch.sort().values, small.rows("a", "train")[:, 0])
@@ -143,15 +135,15 @@ def test_an_epoch_holds_every_row_once_in_an_order_of_its_own(small):
 
 
 def test_one_site_or_many_read_the_same_rows(small):
-    alone = islice(small.batches("a", batch=100, seed=0, pool=300), 30)
-    both = islice(small.batches(["b", "a"], batch=100, seed=0, pool=300), 30)
+    alone = islice(small.batches("a", batch=100, seed=0), 30)
+    both = islice(small.batches(["b", "a"], batch=100, seed=0), 30)
     for one, many in zip(alone, both, strict=True):
         assert torch.equal(one, many["a"]) and torch.equal(one, -many["b"])
 
 
 @pytest.mark.parametrize("skip", [1, 11, 12, 13, 30])
 def test_skipping_goes_on_exactly_where_reading_stopped(small, skip):
-    chosen = {"batch": 97, "seed": 3, "pool": 300}
+    chosen = {"batch": 97, "seed": 3}
     whole = list(islice(small.batches("a", **chosen), 36))
     rest = list(islice(small.batches("a", **chosen, skip=skip), 36 - skip))
     assert all(torch.equal(*pair) for pair in zip(whole[skip:], rest, strict=True))
@@ -159,8 +151,8 @@ def test_skipping_goes_on_exactly_where_reading_stopped(small, skip):
 
 def test_a_batch_is_the_readers_own(small):
     """Nothing that is read later, nor what a reader does to a batch, changes another."""
-    batches = small.batches("a", batch=100, seed=0, pool=200)
-    kept = [batch.clone() for batch in islice(small.batches("a", batch=100, seed=0, pool=200), 20)]
+    batches = small.batches("a", batch=100, seed=0)
+    kept = [batch.clone() for batch in islice(small.batches("a", batch=100, seed=0), 20)]
     found = []
     for batch in islice(batches, 20):
         found.append(batch.clone())
@@ -168,18 +160,35 @@ def test_a_batch_is_the_readers_own(small):
     assert all(torch.equal(*pair) for pair in zip(kept, found, strict=True))
 
 
-def test_two_pools_are_in_memory_and_no_more(small, monkeypatch):
-    held, room = [], Store._room
-    monkeypatch.setattr(Store, "_room", lambda *asked: held.append(room(*asked)) or held[-1])
-    for _ in islice(small.batches(["a", "b"], batch=97, seed=0, pool=300), 40):
+def test_the_disk_is_told_of_exactly_what_is_read_and_before(noisy, monkeypatch):
+    told, read, preadv = set(), [], columns.os.preadv
+
+    def spy(file, room, at):
+        read.append((at, at + sum(map(len, room))))
+        assert read[-1] in told
+        return preadv(file, room, at)
+
+    advise = lambda file, at, length, how: told.add((at, at + length))  # noqa: ARG005
+    monkeypatch.setattr(columns.os, "posix_fadvise", advise, raising=False)
+    monkeypatch.setattr(columns.os, "preadv", spy)
+    monkeypatch.setattr(columns.sys, "platform", "linux")
+    for _ in islice(noisy.batches(["a", "b"], batch=97, seed=0), 12):
         pass
-    rows, width, bytes = 291, 4, 2  # of a pool, of a site, of a float16
-    assert sum(part.nbytes for of in held for part in of.values()) == 2 * 2 * rows * width * bytes
+    assert len(read) > 12
+
+
+def test_how_far_ahead_the_disk_is_told_is_bounded_in_bytes(small, monkeypatch):
+    asked = []
+    monkeypatch.setattr("hsae.activations.store.ahead", lambda items, depth=1: asked.append(depth) or items)
+    for limit, depth in ((1 << 30, 16), (3 * 100 * 4 * 2, 3), (1, 1)):
+        monkeypatch.setattr("hsae.activations.store.AHEAD_BYTES", limit)
+        next(small.batches("a", batch=100, seed=0))
+        assert asked[-1] == depth
 
 
 def test_the_thread_ends_with_the_reading(small):
     before = threading.active_count()
-    batches = small.batches("a", batch=100, seed=0, pool=200)
+    batches = small.batches("a", batch=100, seed=0)
     next(batches)
     assert threading.active_count() == before + 1
     del batches
@@ -311,7 +320,7 @@ peaks = []
 for folder in sys.argv[1:]:
     store = Store(folder)
     before = peak()
-    for batch in islice(store.batches("a", batch=256, seed=0, pool=50_000), 2 * store.count("train") // 256):
+    for batch in islice(store.batches("a", batch=256, seed=0), 2 * store.count("train") // 256):
         pass
     store.rows("a", "train", 0, 1000)
     peaks.append(peak() - before)
@@ -323,14 +332,13 @@ print(*peaks)
 def test_reading_ten_times_the_rows_takes_no_more_memory(tmp_path):
     d, rows, g = 64, 20_000, stream(0, "many rows")
     folders = [tmp_path / "one", tmp_path / "ten"]
-    for folder, count in zip(folders, (4, 40), strict=True):
+    for folder, many in zip(folders, (4, 40), strict=True):
         folder.mkdir()
         some = torch.randn(rows, d, generator=g)
-        store(folder, [shard({"a": some}, first=number * rows) for number in range(count)])
+        store(folder, [shard({"a": some}, first=number * rows) for number in range(many)])
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, *map(str, folders)], check=True, capture_output=True, text=True
     )
     first, more = map(int, done.stdout.split())
-    pool, held = 50_000 * d * 2, 40 * rows * d * 2
-    slack = held // 5  # torch's and the allocator's own
-    assert first < 2 * pool + slack and more < slack
+    slack = 40 * rows * d * 2 // 5  # torch's and the allocator's own
+    assert first < slack and more < slack

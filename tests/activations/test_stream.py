@@ -12,11 +12,12 @@ from hsae.errors import UserError
 
 def stream_of(lm, documents=DOCUMENTS, **options):
     reading = reading_of(**options)
-    return Stream(lm, lambda: documents, reading, limits=outlier_limits(lm, lambda: documents, reading))
+    limits = outlier_limits(lm, lambda: documents, reading)
+    return Stream(lm, lambda: documents, reading, limits=limits, pool=100)
 
 
 def take(stream, count, sites=SITES[0], **options):
-    chosen = {"batch": 32, "seed": 3, "pool": 100} | options
+    chosen = {"batch": 32, "seed": 3} | options
     return list(islice(stream.batches(sites, **chosen), count))
 
 

@@ -102,9 +102,9 @@ def test_a_killed_extraction_goes_on_and_ends_with_the_same_bytes(tmp_path, mode
         tmp_path,
         imports="""
             from hsae import build
-            from hsae.activations import harvest
+            from hsae.activations import sizes
             from hsae.execute import execute
-            harvest.SHARD_ROWS = 1
+            sizes.SHARD_ROWS = 1
         """,
         work=f"""
             execute(build.compose(["job=extract", "model.path={model}", "corpus=text", "corpus.path={corpus}",

@@ -10,6 +10,7 @@ from worlds import FAMILIES, random_lm_folder, sentences
 
 import hsae.lm
 from hsae import artifact, build, console, hardware
+from hsae.activations.sizes import BESIDE
 from hsae.artifact import HEADROOM
 from hsae.errors import ConfigError, UserError
 from hsae.execute import execute
@@ -46,7 +47,7 @@ def test_ten_million_tokens_at_the_twelve_layers_of_gpt2_take_184_gigabytes(tmp_
     config = build.compose(
         ["job=extract", f"model.path={tmp_path}", "layers=all", "corpus.tokens=10_000_000"]
     )
-    rows = extract.estimate(config)["bytes"] - 10_000_000 * extract.BESIDE
+    rows = extract.estimate(config)["bytes"] - 10_000_000 * BESIDE
     assert rows == 10_000_000 * 12 * 768 * 2
     assert console.size(rows) == "184.3 GB"
 
@@ -77,7 +78,7 @@ def test_an_estimate_of_the_disk_is_what_the_job_writes(tmp_path, choices):
 
 def test_half_the_bytes_make_half_a_store(choices):
     size = lambda *said: extract.estimate(build.compose(["job=extract", *choices, *said]))["bytes"]
-    beside = 500 * extract.BESIDE
+    beside = 500 * BESIDE
     assert size("layers=all") - beside == 3 * (size("layers=last") - beside)
     assert size("capture.dtype=int8") - beside == 500 * (32 + 4)
     assert size("layers.sites=[mlp_act.0]") == size("layers.sites=[resid_post.0,resid_post.1]"), "64 wide"

@@ -56,6 +56,17 @@ def test_it_teaches_what_the_encyclopedia_knows(book):
     assert execute(composed(book)).state == "there"
 
 
+def test_one_of_the_sites_of_an_encyclopedia_teaches(book):
+    layers = "layers.sites=[resid_post.0,resid_post.1]"
+    for stage in ("raw", "templates"):
+        execute(build.compose([*without_job(composed(book, layers)), "job=bootstrap", f"stage={stage}"]))
+    for site in ("resid_post.0", "resid_post.1"):
+        made = execute(composed(book, layers, f"site={site}"))
+        assert json.loads((made.folder / "teacher.json").read_text())["site"] == site
+    with pytest.raises(ConfigError, match="site=resid_post.1"):
+        teach.needs(composed(book, layers))
+
+
 def test_a_control_is_another_artifact_with_other_vectors(book):
     plain, rotated = (
         hsae.load(execute(composed(book, f"teacher.control={c}")).folder) for c in ("none", "rotated")

@@ -177,9 +177,46 @@ def test_the_plan_says_how_large_it_will_be(store, tmp_path):
     assert sizes["bytes"] == pytest.approx(4 * 48 * 2 * 193, rel=0.1)
 
 
-def test_several_sites_are_refused_before_anything_is_read():
-    with pytest.raises(ConfigError, match=r"(?s)one site.*-m"):
-        address(composed("layers.sites=[resid_post.0,resid_post.1]"))
+def test_several_sites_are_refused_before_anything_is_read_and_what_is_said_then_works():
+    both = "layers.sites=[resid_post.0,resid_post.1]"
+    with pytest.raises(ConfigError, match=r"(?s)one site.*site=resid_post.0,resid_post.1 -m"):
+        address(composed(both))
+    assert address(composed(both, "site=resid_post.0"))
+
+
+def test_the_saes_of_many_sites_read_one_store(tmp_path, corpus):
+    read = ["train.source=store", "train.tokens=500", f"outputs={tmp_path}", "layers.sites=[resid_post.0..3]"]
+    every = streamed(corpus, *read, "site=resid_post.0")
+    sites = ("site=resid_post.0", "site=resid_post.-1")
+    (store,) = {address(streamed(corpus, *read, site)).inputs["store"].folder for site in sites}
+    execute(build.neighbour(every, train_sae.needs(every)["store"]))
+    first = execute(every)
+    last = execute(streamed(corpus, *read, "site=resid_post.-1"))
+    assert list(store.parent.glob("[!.]*")) == [store]
+    assert [files.card(made.folder)["site"] for made in (first, last)] == ["resid_post.0", "resid_post.3"]
+    assert "resid_post.3" in last.folder.name
+    x = Store(store).rows("resid_post.3", "valid")
+    found = explained_variance(x, files.load(last.folder)(x))
+    assert found == pytest.approx(last.metrics["explained_variance"], abs=1e-3)
+
+
+def test_one_site_out_of_many_is_streamed_as_if_it_were_alone(tmp_path, corpus):
+    """Not one of the others is computed or kept."""
+    alone = address(streamed(corpus, f"layers.sites=[{SITE}]"))
+    among = address(streamed(corpus, "layers.sites=[resid_post.0..2]", f"site={SITE}"))
+    assert among.folder == alone.folder
+
+
+def test_a_site_that_layers_does_not_choose_is_refused():
+    with pytest.raises(ConfigError, match=r"site: resid_post.2 is not one of .* resid_post.0, resid_post.1"):
+        composed(
+            "model=tiny",
+            "layers.sites=[resid_post.0,resid_post.1]",
+            "site=resid_post.-2",
+            "site=resid_post.2",
+        )
+    with pytest.raises(ConfigError, match="site: resid_post.0..1 is 2 sites"):
+        composed("model=tiny", "site=resid_post.0..1")
 
 
 def test_fewer_tokens_than_a_batch_are_refused(store, tmp_path):

@@ -28,7 +28,7 @@ def made(tmp_path_factory, choices):
     """A store of several shards, made once."""
     outputs = tmp_path_factory.mktemp("outputs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harvest, "_shard_rows", lambda lm, reading: 200)
+        patch.setattr(harvest, "shard_rows", lambda a_row: 200)
         execute(build.compose(["job=extract", *choices, f"outputs={outputs}", "hardware.batch_tokens=300"]))
     return outputs
 

@@ -57,7 +57,7 @@ def main(what: str, tokens: int, folder: Path) -> int:
 
     if what == "read":
         store = Store(folder)
-        for _ in islice(store.batches(store.sites, batch=BATCH, seed=0, pool=POOL), tokens // BATCH):
+        for _ in islice(store.batches(store.sites, batch=BATCH, seed=0), tokens // BATCH):
             pass
     else:
         world = tiny(rows=tokens)

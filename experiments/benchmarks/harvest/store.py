@@ -13,7 +13,7 @@ from experiments.benchmarks.harvest.capture import bare, settle
 from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.worlds import World, documents
 from experiments.benchmarks.rounds import Contender, median, rates
-from hsae.activations.harvest import Reading, harvest
+from hsae.activations.harvest import Reading, finish, harvest, result
 from hsae.activations.stream import Stream
 from hsae.activations.writer import StoreWriter
 
@@ -22,23 +22,9 @@ BATCH = 4096
 
 def write(world: World, reading: Reading, folder: Path, *, shard_rows: int | None = None) -> int:
     """The whole of a harvest: text to finished shards. Says how many rows it wrote."""
-    writer, lm = StoreWriter(folder), world.lm
-    steps = harvest(lm, documents, writer, reading, limits={}, shard_rows=shard_rows)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            behind = end.value
-            break
-    writer.finish(
-        model=lm.fingerprint,
-        widths=lm.widths(reading.sites),
-        context=reading.context,
-        packing=reading.packing,
-        dtype=reading.dtype,
-        limits={},
-        skipped=behind,
-    )
+    writer = StoreWriter(folder)
+    behind = result(harvest(world.lm, documents, writer, reading, limits={}, rows=shard_rows))
+    finish(writer, world.lm, reading, limits={}, skipped=behind)
     return sum(line["rows"] for line in writer.finished.values())
 
 
@@ -57,8 +43,8 @@ def streamed(
     world: World, sites: Sequence[str], *, rows: int, pool: int | None = None, dtype: str = "float16"
 ) -> Contender:
     """So many rows in shuffled float32 batches; as one pool if no other is named."""
-    stream = Stream(world.lm, documents, world.reading(*sites, dtype=dtype), limits={})
-    batches = stream.batches(list(sites), batch=min(BATCH, rows), seed=0, pool=pool or rows)
+    stream = Stream(world.lm, documents, world.reading(*sites, dtype=dtype), limits={}, pool=pool or rows)
+    batches = stream.batches(list(sites), batch=min(BATCH, rows), seed=0)
 
     def run() -> int:
         found = islice(batches, max(1, rows // BATCH))
