@@ -6,10 +6,11 @@ damaged shard ends in a UserError that names it.
 
 import os
 import sys
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import accumulate, groupby
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -40,23 +41,21 @@ class Damage(NamedTuple):
 
 
 @final
-class Column(NamedTuple):
-    """Where rows of one dataset of a shard are to go."""
-
-    room: memoryview
-    start: int
-    """Of the dataset, in the file."""
-    row: int
-    """Bytes of a row."""
-
-
-@final
 class Columns:
     """Reads the datasets of a store's shards as one column each. `lines` are what store.json says of them."""
 
     def __init__(self, folder: Path, lines: Sequence[Mapping[str, Any]]):
         self._folder, self._lines = folder, lines
+        self._paths = [str(folder / line["file"]) for line in lines]
         self._bounds = {split: [0, *accumulate(line["splits"][split] for line in lines)] for split in SPLITS}
+        # what a row's number in its split has to grow by to be its number in the shard's file
+        self._heads = {
+            split: [
+                sum(line["splits"][earlier] for earlier in SPLITS[:place]) - bound
+                for line, bound in zip(lines, self._bounds[split], strict=False)
+            ]
+            for place, split in enumerate(SPLITS)
+        }
         self._check_whole = sum(line["bytes"] for line in lines) <= CHECKED
         self._offsets: dict[int, dict[str, int]] = {}
 
@@ -66,43 +65,42 @@ class Columns:
         with self._readable(number) as path:
             return documents(path)
 
-    def read(self, room: Mapping[str, Tensor], split: str, runs: Runs) -> None:
+    def read(self, room: Mapping[str, Tensor], split: str, runs: Runs) -> float:
         """Fill tensors [row ...], by the names of their datasets, with the stretches one behind the other.
+        Says how many seconds the disk took, or the system's memory of it.
 
         Each tensor is contiguous and has the dtype of its dataset.
         """
-        views = {name: (_bytes(part), part[:1].nbytes) for name, part in room.items()}
-        done = 0
-        for number, group in groupby(self._pieces(split, runs), key=lambda piece: piece[0]):
-            pieces = [(first, rows) for _, first, rows in group]
+        views = [(name, _bytes(part), part[:1].nbytes) for name, part in room.items()]
+        done, seconds = 0, 0.0
+        for number, pieces in self._by_shard(split, runs):
             end = done + sum(rows for _, rows in pieces)
             with self._open(number) as (file, starts):
-                columns = [
-                    Column(view[done * row : end * row], starts[name], row)
-                    for name, (view, row) in views.items()
-                ]
-                for column in columns:
-                    _fill(file, column, pieces)
+                begun = time.perf_counter()
+                for name, view, row in views:
+                    _fill(file, view[done * row : end * row], starts[name], row, pieces)
+                seconds += time.perf_counter() - begun
             done = end
+        return seconds
 
-    def announce(self, names: Mapping[str, int], split: str, runs: Runs) -> None:
+    def announce(self, rows: Mapping[str, int], split: str, runs: Runs) -> None:
         """Tell the disk of stretches that will be read, so that nobody waits for one read after the other.
-        `names` are datasets and the bytes of a row of each. Systems other than Linux are told nothing."""
+        `rows` are the bytes of a row of each dataset. Systems other than Linux are told nothing."""
         if sys.platform != "linux":
             return
-        for number, group in groupby(self._pieces(split, runs), key=lambda piece: piece[0]):
-            pieces = [(first, rows) for _, first, rows in group]
+        for number, pieces in self._by_shard(split, runs):
             with self._open(number) as (file, starts):
-                for name, row in names.items():
-                    for first, rows in pieces:
-                        os.posix_fadvise(file, starts[name] + first * row, rows * row, os.POSIX_FADV_WILLNEED)
+                for name, row in rows.items():
+                    for first, many in pieces:
+                        place = starts[name] + first * row
+                        os.posix_fadvise(file, place, many * row, os.POSIX_FADV_WILLNEED)
 
     def in_corpus_order(
         self, split: str, start: int, stop: int
     ) -> Iterator[tuple[int, Int64[Tensor, " row"]]]:
         """Shard by shard, where its rows of a split begin and which of them, counted from there, are the
         rows [start, stop) of the split as the corpus has them, in that order."""
-        for number, _, _ in self._pieces(split, [(start, stop)]):
+        for number, _ in self._by_shard(split, [(start, stop)]):
             begin, end = self._bounds[split][number : number + 2]
             room = {name: torch.empty(end - begin, dtype=torch.int32) for name in ("document", "position")}
             self.read(room, split, [(begin, end)])
@@ -123,26 +121,30 @@ class Columns:
             return Damage(*of, "its bytes are not those that were written")
         return None
 
-    def _pieces(self, split: str, runs: Runs) -> Iterator[tuple[int, int, int]]:
-        """Shard, first row in its file, rows."""
-        bounds = self._bounds[split]
-        earlier = SPLITS[: SPLITS.index(split)]
+    def _by_shard(self, split: str, runs: Runs) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Shard by shard, the pieces of it: first row in its file, and how many."""
+        bounds, heads = self._bounds[split], self._heads[split]
+        of, pieces = -1, list[tuple[int, int]]()
         for start, stop in runs:
             number = bisect_right(bounds, start) - 1
             while start < stop:
                 end = min(stop, bounds[number + 1])
                 if end > start:
-                    counts = self._lines[number]["splits"]
-                    first = start - bounds[number] + sum(counts[name] for name in earlier)
-                    yield number, first, end - start
+                    if number != of:
+                        if pieces:
+                            yield of, pieces
+                        of, pieces = number, []
+                    pieces.append((start + heads[number], end - start))
                 start, number = end, number + 1
+        if pieces:
+            yield of, pieces
 
     @contextmanager
     def _open(self, number: int) -> Iterator[tuple[int, dict[str, int]]]:
         """The shard's file, and where in it each dataset starts."""
         starts = self._known(number)
         try:
-            file = os.open(self._folder / self._lines[number]["file"], os.O_RDONLY)
+            file = os.open(self._paths[number], os.O_RDONLY)
             try:
                 yield file, starts
             finally:
@@ -183,10 +185,9 @@ def _bytes(part: Tensor) -> memoryview:
     return part.flatten().view(torch.uint8).numpy().data
 
 
-def _fill(file: int, column: Column, pieces: Sequence[tuple[int, int]]) -> None:
-    """Read the pieces one behind the other; other threads run meanwhile. Raises EOFError where the file ends
-    first."""
-    room, start, row = column
+def _fill(file: int, room: memoryview, start: int, row: int, pieces: Sequence[tuple[int, int]]) -> None:
+    """Read pieces of a dataset that starts at byte `start` one behind the other; other threads run meanwhile.
+    Raises EOFError where the file ends first."""
     done = 0
     for first, rows in pieces:
         end, offset = done + rows * row, start + first * row

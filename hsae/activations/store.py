@@ -26,6 +26,10 @@ from hsae.errors import UserError
 
 AHEAD, AHEAD_BYTES = 16, 256 << 20
 """Batches that the disk is told of before they are read, at most, and their bytes."""
+FAST = 2e9
+"""Bytes per second that only the system's memory gives: as long as it does, there is nothing to tell."""
+PATIENCE = 1000
+"""Batches that the disk is told of after one that had to be waited for."""
 
 _TOGETHER = 1 << 14  # rows that are decoded at once
 
@@ -158,8 +162,8 @@ class Store:
 
         Batch n depends on seed, split, batch and n alone: `batches(skip=n)` goes on where n batches ended,
         without reading them, and all sites give the same rows. Every epoch has an order of its own and drops
-        the few rows that do not fill a batch (see `hsae.activations.order`). A batch or three are in memory;
-        a thread tells the disk of those that follow, and for a GPU it reads them, too.
+        the few rows that do not fill a batch (see `hsae.activations.order`). One or, for a GPU, three batches
+        are in memory, which a thread then reads ahead; a disk that is waited for is told of those to come.
         """
         chosen = [sites] if isinstance(sites, str) else list(sites)
         for site in chosen:
@@ -203,37 +207,30 @@ class Store:
         self, sites: Sequence[str], order: Order, skip: int, device: torch.device
     ) -> Iterator[dict[str, Tensor]]:
         """The batches from number `skip` on as they are kept, on the device."""
-        runs = self._announced(sites, order, skip)
         if device.type == "cuda":
-            pinned = lambda: self._room(sites, order.batch, pin=True)
-            for room in ahead(self._filled(pinned(), order, of) for of in runs):
+            for room in ahead(self._filled(sites, order, skip, pin=True)):
                 yield {name: part.to(device, non_blocking=True) for name, part in room.items()}
         else:
-            room = self._room(sites, order.batch)  # one for all batches: what is decoded is a copy
-            for of in runs:
-                there = self._filled(room, order, of)
-                yield {name: part.to(device) for name, part in there.items()}
+            for room in self._filled(sites, order, skip, pin=False):
+                yield {name: part.to(device) for name, part in room.items()}
 
     def _filled(
-        self, room: dict[str, Tensor], order: Order, runs: Sequence[tuple[int, int]]
-    ) -> dict[str, Tensor]:
-        self._columns.read(room, order.split, runs)
-        return room
-
-    def _announced(
-        self, sites: Sequence[str], order: Order, skip: int
-    ) -> Iterator[Sequence[tuple[int, int]]]:
-        """Where the rows of each batch are, some batches after the disk was told of them."""
-        bytes = {name: part.nbytes for name, part in self._room(sites, 1).items()}
-        depth = max(1, min(AHEAD, AHEAD_BYTES // (order.batch * sum(bytes.values()))))
-
-        def announced() -> Iterator[Sequence[tuple[int, int]]]:
-            for number in count(skip):
-                runs = order.runs(number)
-                self._columns.announce(bytes, order.split, runs)
-                yield runs
-
-        return ahead(announced(), depth=depth)
+        self, sites: Sequence[str], order: Order, skip: int, *, pin: bool
+    ) -> Iterator[dict[str, Tensor]]:
+        """The batches in memory: pinned, each in its own; else all of them in the same."""
+        room, told, until = self._room(sites, order.batch, pin=pin), skip, skip
+        row_bytes = {name: part[:1].nbytes for name, part in room.items()}
+        size = order.batch * sum(row_bytes.values())
+        depth = max(1, min(AHEAD, AHEAD_BYTES // size))
+        for number in count(skip):
+            while number < until and told <= number + depth:
+                self._columns.announce(row_bytes, order.split, order.runs(told))
+                told += 1
+            told = max(told, number + 1)
+            if size < FAST * self._columns.read(room, order.split, order.runs(number)):
+                until = number + 1 + PATIENCE
+            yield room
+            room = self._room(sites, order.batch, pin=True) if pin else room
 
     def _room(self, sites: Sequence[str], rows: int, *, pin: bool = False) -> dict[str, Tensor]:
         """Room for rows of the sites as they are on the disk, by the names of their datasets; pinned, a GPU

@@ -122,7 +122,7 @@ class Stream:
     def _chunks(self, split: str, rows: int) -> Iterator[Chunk]:
         reading = self._reading.windows(self._lm, self._documents())
         found = chunks(reading, rows=rows, most=self._reading.tokens, only=split, exactly=True)
-        return (chunk for chunk in found if chunk.windows)
+        return (chunk for chunk in ahead(found) if chunk.windows)
 
     def _run(self, chunk: Chunk, space: Space) -> Shard:
         shard, _ = result(fill(self._lm, chunk, self._reading, self._limits, space))

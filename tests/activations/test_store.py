@@ -1,8 +1,8 @@
 """A store gives back what was written, in any order that is asked for, and says when that is not possible."""
 
+import os
 import subprocess
 import sys
-import threading
 from itertools import count, islice
 
 import h5py
@@ -160,39 +160,50 @@ def test_a_batch_is_the_readers_own(small):
     assert all(torch.equal(*pair) for pair in zip(kept, found, strict=True))
 
 
-def test_the_disk_is_told_of_exactly_what_is_read_and_before(noisy, monkeypatch):
-    told, read, preadv = set(), [], columns.os.preadv
+def spied(store, monkeypatch, *, fast):
+    """What a reader of 40 batches does, in order: `told` or `read`, and which bytes of which shard."""
+    done, preadv = [], columns.os.preadv
 
-    def spy(file, room, at):
-        read.append((at, at + sum(map(len, room))))
-        assert read[-1] in told
+    def read(file, room, at):
+        done.append(("read", os.fstat(file).st_ino, at, sum(map(len, room))))
         return preadv(file, room, at)
 
-    advise = lambda file, at, length, how: told.add((at, at + length))  # noqa: ARG005
+    def advise(file, at, length, _):
+        done.append(("told", os.fstat(file).st_ino, at, length))
+
     monkeypatch.setattr(columns.os, "posix_fadvise", advise, raising=False)
-    monkeypatch.setattr(columns.os, "preadv", spy)
+    monkeypatch.setattr(columns.os, "preadv", read)
     monkeypatch.setattr(columns.sys, "platform", "linux")
-    for _ in islice(noisy.batches(["a", "b"], batch=97, seed=0), 12):
+    monkeypatch.setattr("hsae.activations.store.FAST", 0 if fast else 1e15)
+    for _ in islice(store.batches(["a", "b"], batch=97, seed=0), 40):
         pass
-    assert len(read) > 12
+    return done
 
 
-def test_how_far_ahead_the_disk_is_told_is_bounded_in_bytes(small, monkeypatch):
-    asked = []
-    monkeypatch.setattr("hsae.activations.store.ahead", lambda items, depth=1: asked.append(depth) or items)
-    for limit, depth in ((1 << 30, 16), (3 * 100 * 4 * 2, 3), (1, 1)):
-        monkeypatch.setattr("hsae.activations.store.AHEAD_BYTES", limit)
-        next(small.batches("a", batch=100, seed=0))
-        assert asked[-1] == depth
+def test_a_disk_that_is_waited_for_is_told_of_what_will_be_read(noisy, monkeypatch):
+    done = spied(noisy, monkeypatch, fast=False)
+    reads = [at for at, (what, *_) in enumerate(done) if what == "read"]
+    told = {tuple(place): at for at, (what, *place) in reversed([*enumerate(done)]) if what == "told"}
+    unannounced = [at for at in reads if told.get(tuple(done[at][1:]), len(done)) > at]
+    assert len(unannounced) < len(reads) / 20 and max(unannounced) < min(told.values()), (
+        "the first batch alone"
+    )
 
 
-def test_the_thread_ends_with_the_reading(small):
-    before = threading.active_count()
-    batches = small.batches("a", batch=100, seed=0)
-    next(batches)
-    assert threading.active_count() == before + 1
-    del batches
-    assert threading.active_count() == before
+def test_the_memory_of_the_system_is_told_nothing(noisy, monkeypatch):
+    assert {what for what, *_ in spied(noisy, monkeypatch, fast=True)} == {"read"}
+
+
+@pytest.mark.parametrize(("limit", "batches"), [(1 << 40, 16), (3 * 100 * 4 * 2, 3), (1, 1)])
+def test_how_far_ahead_the_disk_is_told_is_bounded_in_bytes(small, monkeypatch, limit, batches):
+    told = []
+    monkeypatch.setattr("hsae.activations.store.FAST", 1e15)
+    monkeypatch.setattr("hsae.activations.store.AHEAD_BYTES", limit)
+    monkeypatch.setattr(columns.Columns, "announce", lambda *asked: told.append(asked))
+    reading = small.batches("a", batch=100, seed=0)
+    next(reading)
+    next(reading)
+    assert len(told) == batches + 1, "itself, and those behind it"
 
 
 def test_a_batch_larger_than_the_split_is_a_user_error(small):
