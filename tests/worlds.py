@@ -180,4 +180,5 @@ def toy_contexts(taxonomy: Any) -> Iterator[Any]:
                 end=start + len(concept.name),
                 template=template,
                 role=role,
+                source="toy",
             )

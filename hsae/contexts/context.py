@@ -1,18 +1,25 @@
 """A context is a text in which a concept occurs, with the place where its word stands."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
+from hsae.concepts import Taxonomy
 from hsae.seeding import split_of
+
+if TYPE_CHECKING:
+    from hsae.lm import LM
 
 Role = Literal["fit", "tune", "test"]
 SHARES = {"fit": 0.5, "tune": 0.25, "test": 0.25}
 
 
+@final
 class Context(NamedTuple):
     """`text[start:end]` is the concept's name, but for a capital at the head of a sentence.
 
-    `template` names the sentence it was made from; the role follows that sentence, never the single context,
-    so that what is fitted on one role is judged on sentences it has not seen.
+    `template` names what it was made from: a sentence with a gap, a document, a prompt. The role follows
+    that, never the single context, so that what is fitted on one role is judged on texts it has not seen.
+    `source` is the kind of text it is.
     """
 
     concept: str
@@ -21,13 +28,35 @@ class Context(NamedTuple):
     end: int
     template: str
     role: Role
+    source: str
 
 
-def role_of(sentence: str) -> Role:
-    """The role of a sentence (with its gap unfilled), by its hash alone.
+@final
+class Wanted(NamedTuple):
+    """What a stage asks of a maker of contexts."""
+
+    rows: Sequence[int]
+    """Concepts, by their rows in the taxonomy, ascending."""
+    have: Sequence[int]
+    """How many contexts of the maker each of them has already."""
+    each: int | None
+    """How many more each is to have, as far as there are; None asks for all."""
+    lm: "LM | None" = None
+    """The language model under study, for makers that generate."""
+    confusers: Mapping[int, Sequence[int]] | None = None
+    """For each row, those of the concepts that it is most often taken for, nearest first."""
+
+
+def everything(taxonomy: Taxonomy) -> Wanted:
+    """All contexts of all concepts."""
+    return Wanted(range(len(taxonomy)), [0] * len(taxonomy), None)
+
+
+def role_of(template: str) -> Role:
+    """The role of whatever is made from a sentence (with its gap unfilled) or a document, by its hash alone.
 
     The salt was chosen once so that each family of our templates has all three roles.
     """
-    role = split_of(sentence, salt="template role 3238", shares=SHARES)
+    role = split_of(template, salt="template role 3238", shares=SHARES)
     assert role == "fit" or role == "tune" or role == "test"
     return role

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from hsae.concepts import Taxonomy
 from hsae.config import Part
-from hsae.contexts.context import Context
+from hsae.contexts.context import Context, Wanted, everything
 from hsae.contexts.sentence import Sentence, facts_of
 
 TERM = ("raw-01", Sentence("{x}"))
@@ -21,9 +21,18 @@ class Settings(Part):
     gloss: bool
 
 
-def make(taxonomy: Taxonomy, settings: Settings, *, seed: int) -> Iterator[Context]:  # noqa: ARG001  nothing is drawn
+def make(
+    taxonomy: Taxonomy,
+    settings: Settings,
+    *,
+    seed: int,  # noqa: ARG001  nothing is drawn
+    wanted: Wanted | None = None,
+) -> Iterator[Context]:
     """One or two contexts for each concept, all with the role `fit`: two texts cannot be split three ways."""
-    for concept, facts in zip(taxonomy, facts_of(taxonomy), strict=True):
-        chosen = (TERM, EXPLAINED) if settings.gloss and facts.has_gloss else (TERM,)
-        for template, sentence in chosen:
-            yield Context(concept.id, *sentence.fill(facts), template=template, role="fit")
+    rows, have, each, *_ = wanted or everything(taxonomy)
+    facts = facts_of(taxonomy)
+    for row, before in zip(rows, have, strict=True):
+        chosen = (TERM, EXPLAINED) if settings.gloss and facts[row].has_gloss else (TERM,)
+        for template, sentence in chosen[before : None if each is None else before + each]:
+            filled = sentence.fill(facts[row])
+            yield Context(taxonomy.concepts[row].id, *filled, template=template, role="fit", source="raw")

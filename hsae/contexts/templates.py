@@ -12,8 +12,8 @@ from pydantic import Field, PositiveInt, field_validator
 
 from hsae.concepts import Taxonomy
 from hsae.config import Part
-from hsae.contexts.context import Context, Role, role_of
-from hsae.contexts.sentence import Sentence, facts_of
+from hsae.contexts.context import Context, Role, Wanted, everything, role_of
+from hsae.contexts.sentence import Facts, Sentence, facts_of
 from hsae.errors import UserError
 from hsae.seeding import unit_interval
 
@@ -118,6 +118,12 @@ class Template(NamedTuple):
     id: str
     sentence: Sentence
     role: Role
+    family: Family
+
+    def of(self, concept: str, facts: Facts) -> Context:
+        """The sentence about one concept."""
+        filled = self.sentence.fill(facts)
+        return Context(concept, *filled, template=self.id, role=self.role, source=self.family)
 
 
 @cache
@@ -128,26 +134,29 @@ def templates(pos: str, families: tuple[Family, ...] = get_args(Family)) -> tupl
         raise UserError(f"contexts=[templates] has sentences for nouns and verbs, none for pos={pos!r}.")
     prefix, texts = shelf
     return tuple(
-        Template(f"{prefix}{family}-{number:02d}", Sentence(text), role_of(text))
+        Template(f"{prefix}{family}-{number:02d}", Sentence(text), role_of(text), family)
         for family in families
         for number, text in enumerate(texts[family], start=1)
     )
 
 
-def make(taxonomy: Taxonomy, settings: Settings, *, seed: int) -> Iterator[Context]:
+def make(
+    taxonomy: Taxonomy, settings: Settings, *, seed: int, wanted: Wanted | None = None
+) -> Iterator[Context]:
     """The contexts of each concept, in the taxonomy's order; sentences with a gloss where there is one."""
-    for concept, facts in zip(taxonomy, facts_of(taxonomy), strict=True):
+    rows, have, each, *_ = wanted or everything(taxonomy)
+    facts = facts_of(taxonomy)
+    for row, before in zip(rows, have, strict=True):
+        concept = taxonomy.concepts[row]
         shelf = [
             template
             for template in templates(concept.pos, settings.families)
-            if facts.has_gloss or not template.sentence.needs_gloss
+            if facts[row].has_gloss or not template.sentence.needs_gloss
         ]
         if settings.per_concept is not None:
             shelf = _draw(shelf, settings.per_concept, salt=f"{seed}/{concept.id}")
-        for template in shelf:
-            yield Context(
-                concept.id, *template.sentence.fill(facts), template=template.id, role=template.role
-            )
+        for template in shelf[before : None if each is None else before + each]:
+            yield template.of(concept.id, facts[row])
 
 
 def _draw(shelf: Iterable[Template], n: int, *, salt: str) -> list[Template]:

@@ -190,7 +190,7 @@ def test_without_a_second_context_the_spread_is_unknown(tmp_path, lm):
 
 
 def context(text, start, end, concept=0, template="t"):
-    return Context(TAXONOMY.concepts[concept].id, text, start, end, template, "fit")
+    return Context(TAXONOMY.concepts[concept].id, text, start, end, template, "fit", "toy")
 
 
 def test_a_context_that_cannot_be_used_is_named(lm):
@@ -204,7 +204,7 @@ def test_a_context_that_cannot_be_used_is_named(lm):
 
 
 def test_a_context_that_does_not_fit_into_the_model_is_left_out_and_named(tmp_path, lm, encyclopedia):
-    long = Context(TAXONOMY.concepts[3].id, "a dog " * 50, 2, 5, "long", "fit")
+    long = Context(TAXONOMY.concepts[3].id, "a dog " * 50, 2, 5, "long", "fit", "toy")
     contexts = [*toy_contexts(TAXONOMY)]
     some, _ = make(tmp_path / "some", lm, [*contexts[:20], long, *contexts[20:]])
     assert some.stages[-1]["too_long"] == [[TAXONOMY.concepts[3].id, "long"]]
@@ -213,7 +213,7 @@ def test_a_context_that_does_not_fit_into_the_model_is_left_out_and_named(tmp_pa
 
 def test_contexts_out_of_order_are_refused():
     rows = {"a": 0, "b": 1, "c": 2}
-    texts = lambda concepts: [Context(concept, "x", 0, 1, "t", "fit") for concept in concepts]
+    texts = lambda concepts: [Context(concept, "x", 0, 1, "t", "fit", "toy") for concept in concepts]
     blocks = [[c.concept for c in block] for block in in_blocks(texts("aabc"), rows, block=2)]
     assert blocks == [["a", "a", "b"], ["c"]]
     assert [len(block) for block in in_blocks(texts("c"), rows, block=1)] == [0, 0, 1]

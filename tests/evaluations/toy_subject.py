@@ -63,6 +63,7 @@ def _contexts(taxonomy: Taxonomy) -> tuple[Context, ...]:
             at + len(concept.name),
             frame,
             role,
+            "toy",
         )
         for concept in taxonomy
         for role, frames in FRAMES.items()

@@ -94,7 +94,7 @@ def _on_cpu(asked: Any, scratch: Path) -> Iterator[Task]:
 
     yield Task("capture", "tiny", lambda: capture.measure(small(), rounds))
     yield Task("capture", "gpt2-small", lambda: capture.measure(large(), few))
-    yield Task("store", "tiny", lambda: stored(small(), 4))
+    yield Task("store", "tiny", lambda: stored(small(), 8))
     yield Task("store", "gpt2-small", lambda: stored(large(), 2))
     size = {"shards": 2, "rows": 1 << 13} if toy else {}
     yield Task("read", "", lambda: reading.measure(rounds, device="cpu", scratch=scratch, **size))

@@ -33,8 +33,8 @@ def written(world: World, reading: Reading, scratch: Path) -> Contender:
 
     def run() -> int:
         with TemporaryDirectory(dir=scratch) as folder:
-            # four shards at least: while one is written, the next is filled
-            return write(world, reading, Path(folder), shard_rows=max(1024, min(world.rows // 4, 1 << 16)))
+            # eight shards at least: while one is written the next is filled, but not behind the last
+            return write(world, reading, Path(folder), shard_rows=max(1024, min(world.rows // 8, 1 << 16)))
 
     return run
 
