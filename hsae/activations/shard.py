@@ -10,6 +10,10 @@ Within a split the rows are shuffled, so that whoever reads a few of them one be
 the shard's documents; document and position say which row comes first in the corpus.
 """
 
+import errno
+import fcntl
+import mmap
+import os
 from collections.abc import Mapping
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from pathlib import Path
@@ -30,6 +34,8 @@ from hsae.seeding import stream
 SPLITS = tuple(SHARES)
 
 _READ = 1 << 20  # bytes at a time, for a checksum
+_PAGE = mmap.PAGESIZE
+_DIRECT = getattr(os, "O_DIRECT", 0)  # of Linux alone
 
 
 @final
@@ -60,10 +66,13 @@ class Shard(NamedTuple):
 
 @final
 class Image(RawIOBase):
-    """A file in memory, for HDF5 to write into; its room is kept for the next file."""
+    """A file in memory, for HDF5 to write into; its room is kept for the next file.
+
+    HDF5 itself may crash the process when a disk fills under it; a plain write of all bytes cannot.
+    """
 
     def __init__(self):
-        self._room = torch.empty(0, dtype=torch.uint8)
+        self._room = _pages(_PAGE)
         self._size = self._at = 0
 
     @property
@@ -79,7 +88,7 @@ class Image(RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         size = self._at if size is None else size
         if size > len(self._room):
-            larger = torch.empty(size + size // 8, dtype=torch.uint8)
+            larger = _pages(size + size // 8)
             larger[: self._size] = self._room[: self._size]
             self._room = larger
         self._room[self._size : size] = 0
@@ -116,6 +125,40 @@ class Image(RawIOBase):
     def seekable(self) -> bool:
         return True
 
+    def save(self, path: Path) -> None:
+        """Write all of it to a new file, past the system's memory of files where the disk allows it.
+
+        That costs next to no time of the cores, which the model wants, and what is read stays in memory: what
+        is written here would not fit. Raises OSError where the disk takes no more.
+        """
+        try:
+            self._save(path, _DIRECT)
+        except OSError as refused:
+            if refused.errno != errno.EINVAL:
+                raise
+            self._save(path, 0)  # a file system in memory, or of other pages
+
+    def _save(self, path: Path, direct: int) -> None:
+        straight = self._size // _PAGE * _PAGE if direct else 0
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | direct)
+        try:
+            _put(file, self.bytes[:straight])
+            if direct:  # the rest fills no page
+                fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) & ~direct)
+            _put(file, self.bytes[straight:])
+        finally:
+            os.close(file)
+
+
+def _pages(size: int) -> Tensor:
+    """Room that begins with a page, as writing past the system's memory of files asks for."""
+    return torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
+
+
+def _put(file: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
 
 def write(path: Path, shard: Shard, *, image: Image | None = None, only: str | None = None) -> str:
     """The shard as a file that is there whole or not at all, and its checksum.
@@ -123,13 +166,12 @@ def write(path: Path, shard: Shard, *, image: Image | None = None, only: str | N
     The same rows give the same bytes. Nothing is written if `only` is a checksum, and another than the
     shard's. `image` lends its room to one shard after the other. Raises OSError where the disk takes no more.
     """
-    # HDF5 itself may crash the process when a disk fills under it; a plain write of all bytes cannot
     image = Image() if image is None else image
     _draw(image, shard)
     found = xxh3_128(image.bytes).hexdigest()
     if only in (None, found):
         with whole(path) as draft:
-            draft.write_bytes(image.bytes)
+            image.save(draft)
     return found
 
 

@@ -1,5 +1,8 @@
 """A shard's file holds exactly the rows it was given, each split in one stretch, always in the same bytes."""
 
+import errno
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -101,3 +104,19 @@ def test_its_size_is_foretold(tmp_path):
         given = noise(5000, d=32, dtype=dtype)
         shards.write(tmp_path / "shard.h5", given)
         assert given.bytes == pytest.approx((tmp_path / "shard.h5").stat().st_size, rel=0.1)
+
+
+def test_a_disk_that_cannot_be_written_straight_gets_the_same_bytes(tmp_path, monkeypatch):
+    shards.write(tmp_path / "straight.h5", noise(3000, d=16))
+    opened, refused = os.open, []
+
+    def refuse(path, flags, *mode):
+        if flags & shards._DIRECT:
+            refused.append(path)
+            raise OSError(errno.EINVAL, "not here")
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(shards.os, "open", refuse)
+    shards.write(tmp_path / "plain.h5", noise(3000, d=16))
+    assert (tmp_path / "plain.h5").read_bytes() == (tmp_path / "straight.h5").read_bytes()
+    assert refused or not shards._DIRECT

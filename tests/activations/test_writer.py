@@ -4,7 +4,6 @@ import errno
 import json
 import resource
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from kills import contents, killed_and_whole
@@ -182,10 +181,10 @@ def test_a_disk_that_fills_says_so_and_the_same_work_goes_on_from_there(tmp_path
 
 def test_a_full_disk_is_told_from_other_trouble(tmp_path, monkeypatch):
     def refuse(number):
-        def write_bytes(self, data):
-            raise OSError(number, "trouble", str(self))
+        def write(*_):
+            raise OSError(number, "trouble")
 
-        monkeypatch.setattr(Path, "write_bytes", write_bytes)
+        monkeypatch.setattr("hsae.activations.shard.os.write", write)
 
     for number in (errno.ENOSPC, errno.EDQUOT):
         refuse(number)
