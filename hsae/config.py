@@ -120,8 +120,17 @@ class Stage(Part):
     name: str
     number: NonNegativeInt
     after: str | None
-    contexts: str
-    """The context maker whose texts this stage reads."""
+    contexts: Annotated[tuple[str, ...], Listed, Field(min_length=1)]
+    """The makers whose texts this stage reads: all of the first, then of the next."""
+    rounds: NonNegativeInt
+    """0 reads all their contexts of every concept; else that many times some more, of the concepts that the
+    policy picks."""
+    each: PositiveInt
+    """Contexts more, in a round, for each concept that is picked."""
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of the concepts that are not done, the part that a round picks."""
+    budget: PositiveInt | None
+    """Tokens that the stage may read, at most; null sets no limit."""
 
 
 class Capture(Part):
@@ -252,9 +261,10 @@ class Config(Part):
 def misfits(config: Config) -> Iterator[str]:
     """What is wrong between the parts of a configuration whose parts are each right."""
     facts = config.model.facts()
-    if config.stage.contexts not in config.contexts:
-        wanted, known = config.stage.contexts, ", ".join(config.contexts)
-        yield f"stage.contexts: the contexts {wanted!r} are not among those chosen: contexts=[{known}]"
+    for wanted in config.stage.contexts:
+        if wanted not in config.contexts:
+            known = ", ".join(config.contexts)
+            yield f"stage.contexts: the contexts {wanted!r} are not among those chosen: contexts=[{known}]"
     if facts is not None:
         yield from _misplaced(config, facts)
         yield from _elsewhere(config, facts)

@@ -43,7 +43,7 @@ def test_every_option_composes_and_validates(group: str, name: str):
 
 @pytest.mark.parametrize("name", [name for group, name in OPTIONS if group == "contexts"])
 def test_every_context_maker_composes_in_a_stage_of_its_own(name: str):
-    assert set(build.compose([f"contexts=[{name}]", f"stage.contexts={name}"]).contexts) == {name}
+    assert set(build.compose([f"contexts=[{name}]", f"stage.contexts=[{name}]"]).contexts) == {name}
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)

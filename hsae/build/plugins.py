@@ -24,7 +24,7 @@ GROUPS = {
     "corpus": "corpora",
     "teacher": "geometry",
     "sae": "sae",
-    "interpreter": "encyclopedia",
+    "interpreter": "interpreters",
     "evaluations": "evaluations",
     "dimension": "dimension",
     "logger": "loggers",

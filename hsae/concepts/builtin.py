@@ -5,13 +5,12 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import PositiveInt
 
-from hsae.concepts.choose import first
+from hsae.concepts.choose import first, in_turns
 from hsae.concepts.taxonomy import Concept, Taxonomy
 from hsae.config import Part
 
@@ -77,5 +76,4 @@ def familiar_first(taxonomy: Taxonomy) -> list[int]:
     for row, parent in enumerate(taxonomy.parents):
         late.append(0 if parent < 0 else late[parent] + place[row])
         turns.setdefault(([row, *taxonomy.ancestors(row)])[-1], []).append(row)
-    queues = (sorted(rows, key=lambda row: (late[row], row)) for rows in turns.values())
-    return [row for row in chain.from_iterable(zip_longest(*queues)) if row is not None]
+    return in_turns(sorted(rows, key=lambda row: (late[row], row)) for rows in turns.values())

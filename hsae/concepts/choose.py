@@ -1,6 +1,7 @@
 """Part of a taxonomy: so many concepts and no more, nothing without what stands above it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
 
 from hsae.concepts.taxonomy import Taxonomy
 from hsae.errors import UserError
@@ -25,6 +26,11 @@ def first(taxonomy: Taxonomy, n: int, *, order: Sequence[int], source: str) -> T
         if len(chosen) == n:
             break
     return taxonomy.keep(chosen)
+
+
+def in_turns(groups: Iterable[Sequence[int]]) -> list[int]:
+    """The first of every group, then the second of every group that has one, and so on."""
+    return [row for row in chain.from_iterable(zip_longest(*groups)) if row is not None]
 
 
 def _missing(taxonomy: Taxonomy, id: str, chosen: set[str]) -> set[str]:

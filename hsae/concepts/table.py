@@ -8,7 +8,6 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import PositiveInt
 
+from hsae.concepts import files
 from hsae.concepts.choose import first
 from hsae.concepts.taxonomy import Concept, Taxonomy
 from hsae.config import Part
@@ -56,15 +56,11 @@ def load(settings: Settings, *, seed: int) -> Taxonomy:  # noqa: ARG001  every s
 
 def fingerprint(settings: Settings) -> str:
     """A hash of the file's bytes: the path alone does not say what is in it."""
-    return sha256(_file(settings).read_bytes()).hexdigest()[:16]
+    return files.fingerprint(_file(settings))
 
 
 def _file(settings: Settings) -> Path:
-    if settings.path is None:
-        raise UserError("concepts=table needs a file.\nType concepts.path=<file.csv or file.json>.")
-    file = Path(settings.path).expanduser()
-    if not file.is_file():
-        raise UserError(f"concepts.path={settings.path}: there is no such file.")
+    file = files.find(settings.path, source="table", kind="file.csv or file.json")
     if file.suffix.lower() not in (".csv", ".json"):
         raise UserError(f"concepts.path={settings.path}: a table of concepts is a .csv or a .json file.")
     return file

@@ -1,39 +1,53 @@
 """Princeton's WordNet 3.0, read through NLTK: 82,115 noun synsets and the other parts of speech.
 
-A synset is a concept, keyed by its sense (`wn30:dog.n.01`). NLTK takes about 20 s to walk all of it, so the
-parsed table is written once per machine and read in a second afterwards; its name holds a hash of the data
-it came from.
+Nouns stand in one tree, verbs in a forest; adjectives and adverbs have nothing above them. A synset is a
+concept, keyed by its sense (`wn30:dog.n.01`). NLTK takes about 20 s to walk all of it, so the parsed table is
+written once per machine and read in a second afterwards; its name holds a hash of the data it came from.
 """
 
 import json
+import warnings
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from filelock import FileLock
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
+from hsae.concepts.choose import first, in_turns
+from hsae.concepts.hierarchy import parents_first
 from hsae.concepts.taxonomy import Concept, Taxonomy
 from hsae.concepts.wordnet_data import data_home, find
-from hsae.config import Part
+from hsae.config import Listed, Part
 from hsae.errors import UserError
+from hsae.seeding import unit_interval
 
-TABLE_FORMAT = 2
+TABLE_FORMAT = 3
+
+RELATIONS = frozenset(["@", "~", "%p", "%s", "%m", "#p", "#s", "#m", "&", "=", "*", ">"])
+"""Pointers of wninput(5WN) that connectivity counts, the twelve that HatCat counted: kinds and kinds of it,
+parts, substances and members both ways, similar, attribute, entailment, cause. Instances and relations
+between words (antonyms, derivations) are not among them."""
 
 
 class Settings(Part):
-    """`n`: how many, ancestors included (null: all). Instances are named individuals such as Paris."""
+    """`n`: how many, ancestors included (null: all), taken in `order`. `pos`: parts of speech, one or several
+    of n, v, a, r. Instances are named individuals such as Paris."""
 
     name: Literal["wordnet"]
     n: PositiveInt | None
-    pos: Literal["n", "v"]
+    pos: Annotated[tuple[Literal["n", "v", "a", "r"], ...], Listed, Field(min_length=1)]
+    order: Literal["frequency", "depth", "connectivity", "stratified", "random"]
     instances: bool
 
 
 class Synset(NamedTuple):
-    """One row of the parsed table; `topic` is the lexicographer file (`noun.animal`)."""
+    """One row of the parsed table; `topic` is the lexicographer file (`noun.animal`), `relations` how many
+    pointers of the kinds in `RELATIONS` lead from it."""
 
     id: str
     pos: str
@@ -44,6 +58,7 @@ class Synset(NamedTuple):
     is_instance: bool
     count: int
     topic: str
+    relations: int
 
 
 def found() -> bool:
@@ -62,23 +77,26 @@ def _home() -> Path:
     return home
 
 
-def _rows(home: Path) -> Iterator[Synset]:
+def reader(home: Path) -> Any:
+    """NLTK's own reader of the data in `home`."""
     import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
     # NLTK opens only what lies under its own data path
     nltk.data.path.insert(0, str(home))
-    import warnings
-
     with warnings.catch_warnings():
         # it warns that the multilingual extension is absent; we ask for English only
         warnings.simplefilter("ignore")
-        reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet"), None)
-        for pos, file in {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}.items():
-            with (home / f"corpora/wordnet/data.{file}").open(encoding="utf-8") as data:
-                lines = {line[:8]: line for line in data if line[0] != " "}
-            for synset in reader.all_synsets(pos):
-                yield _row(synset, lines[f"{synset.offset():08d}"])
+        return WordNetCorpusReader(nltk.data.find("corpora/wordnet"), None)
+
+
+def _rows(home: Path) -> Iterator[Synset]:
+    nltk_reader = reader(home)
+    for pos, file in {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}.items():
+        with (home / f"corpora/wordnet/data.{file}").open(encoding="utf-8") as data:
+            lines = {line[:8]: line for line in data if line[0] != " "}
+        for synset in nltk_reader.all_synsets(pos):
+            yield _row(synset, lines[f"{synset.offset():08d}"])
 
 
 def _row(synset: Any, line: str) -> Synset:
@@ -98,7 +116,15 @@ def _row(synset: Any, line: str) -> Synset:
         is_instance=bool(instance_of),
         count=sum(lemma.count() for lemma in lemmas),
         topic=synset.lexname(),
+        relations=sum(symbol in RELATIONS for symbol in _pointers(line)),
     )
+
+
+def _pointers(line: str) -> list[str]:
+    """The symbols of a synset's pointers: behind its words come their number, then four fields for each."""
+    fields = line.split(" | ", 1)[0].split(" ")
+    behind = 4 + 2 * int(fields[3], 16)
+    return fields[behind + 1 : behind + 1 + 4 * int(fields[behind]) : 4]
 
 
 def fingerprint() -> str:
@@ -138,35 +164,6 @@ def _from_json(values: list[Any]) -> Synset:
     return Synset(*frozen)
 
 
-def _in_order(rows: dict[str, Synset]) -> list[Synset]:
-    """Every parent before its children: by the longest way up, then by id."""
-    height: dict[str, int] = {}
-
-    def rank(id: str) -> int:
-        if id not in height:
-            height[id] = 1 + max((rank(parent) for parent in rows[id].parents), default=-1)
-        return height[id]
-
-    return sorted(rows.values(), key=lambda row: (rank(row.id), row.id))
-
-
-def _frequent(rows: dict[str, Synset], n: int) -> set[str]:
-    """The most frequent synsets and all that stand above them, exactly n; ties go to WordNet's own order."""
-    chosen: set[str] = set()
-    for row in sorted(rows.values(), key=lambda row: -row.count):
-        family: set[str] = set()
-        todo = [row.id]
-        while todo:
-            if (id := todo.pop()) not in chosen and id not in family:
-                family.add(id)
-                todo.extend(rows[id].parents)
-        if len(chosen) + len(family) <= n:
-            chosen |= family
-        if len(chosen) == n:
-            break
-    return chosen
-
-
 def _without_instances(rows: dict[str, Synset]) -> dict[str, Synset]:
     """Neither individuals nor what stands under them alone (a few islands under the West Indies)."""
     kept = {id: row for id, row in rows.items() if not row.is_instance}
@@ -181,41 +178,82 @@ def _without_instances(rows: dict[str, Synset]) -> dict[str, Synset]:
         kept = fewer
 
 
-def load(settings: Settings, *, seed: int) -> Taxonomy:  # noqa: ARG001  every source takes the seed
-    """The taxonomy of one part of speech.
+def load(settings: Settings, *, seed: int) -> Taxonomy:
+    """The taxonomy of the parts of speech; the seed decides where the order is `stratified` or `random`.
 
     Raises `UserError` where WordNet is missing or has fewer than `n` concepts: it is never padded.
     """
-    rows = {row.id: row for row in synsets() if row.pos == settings.pos}
+    rows = {row.id: row for row in synsets() if row.pos in settings.pos}
     if not settings.instances:
         rows = _without_instances(rows)
-    if settings.n is not None:
-        if settings.n > len(rows):
-            raise UserError(
-                f"concepts.n={settings.n}: WordNet has {len(rows)} concepts for pos={settings.pos}, "
-                f"instances={settings.instances}.\n"
-                f"Type concepts.n={len(rows)} or less, or concepts.n=null for all."
-            )
-        chosen = _frequent(rows, settings.n)
-        rows = {id: row for id, row in rows.items() if id in chosen}
-    depth: dict[str, int] = {}
-    concepts = []
-    for row in _in_order(rows):
-        depth[row.id] = depth[row.parents[0]] + 1 if row.parents else 0
-        concepts.append(
-            Concept(
-                id=row.id,
-                name=row.lemmas[0],
-                gloss=row.gloss,
-                pos=row.pos,
-                parents=row.parents,
-                depth=depth[row.id],
-                frequency=float(row.count),
-                lemmas=row.lemmas,
-                examples=row.examples,
-            )
-        )
-    return Taxonomy(concepts)
+    in_order = parents_first({row.id: row.parents for row in rows.values()})
+    taxonomy = Taxonomy(_concept(rows[id], depth) for id, depth in in_order)
+    if settings.n is None:
+        return taxonomy
+    order = _ORDERS[settings.order](list(rows.values()), taxonomy, seed)
+    source = f"WordNet with pos={','.join(settings.pos)} and instances={str(settings.instances).lower()}"
+    return first(taxonomy, settings.n, order=[taxonomy.index[row.id] for row in order], source=source)
+
+
+def _concept(row: Synset, depth: int) -> Concept:
+    return Concept(
+        id=row.id,
+        name=row.lemmas[0],
+        gloss=row.gloss,
+        pos=row.pos,
+        parents=row.parents,
+        depth=depth,
+        frequency=float(row.count),
+        lemmas=row.lemmas,
+        examples=row.examples,
+    )
+
+
+def _frequency(rows: list[Synset], taxonomy: Taxonomy, seed: int) -> list[Synset]:  # noqa: ARG001  see _ORDERS
+    """What WordNet's tagged text has most of; ties stand as in WordNet's files."""
+    return sorted(rows, key=lambda row: -row.count)
+
+
+def _depth(rows: list[Synset], taxonomy: Taxonomy, seed: int) -> list[Synset]:  # noqa: ARG001
+    """Breadth first: the roots, what stands below them, and so on; within a level the frequent come first."""
+    return sorted(rows, key=lambda row: (taxonomy[row.id].depth, -row.count))
+
+
+def _connectivity(rows: list[Synset], taxonomy: Taxonomy, seed: int) -> list[Synset]:  # noqa: ARG001
+    """Most relations first. It favours what has many kinds (`dicot genus`), be it ever so rare in text."""
+    return sorted(rows, key=lambda row: -row.relations)
+
+
+def _random(rows: list[Synset], taxonomy: Taxonomy, seed: int) -> list[Synset]:  # noqa: ARG001
+    """By a hash of seed and id, so that a choice of parts of speech does not reorder the rest."""
+    return sorted(rows, key=lambda row: unit_interval(row.id, salt=f"{seed}/concepts"))
+
+
+def _stratified(rows: list[Synset], taxonomy: Taxonomy, seed: int) -> list[Synset]:
+    """In turns over strata of lexicographer file, depth, and number of senses of the name (1, 2-4, more).
+
+    Within a stratum, and among the strata of a turn, the order is random.
+    """
+    senses = Counter(lemma.lower() for row in synsets() for lemma in row.lemmas)
+    drawn = _random(rows, taxonomy, seed)
+    strata: dict[tuple[str, int, int], list[int]] = {}
+    for number, row in enumerate(drawn):
+        polysemy = bisect_right(SENSES, senses[row.lemmas[0].lower()])
+        strata.setdefault((row.topic, taxonomy[row.id].depth, polysemy), []).append(number)
+    turns = sorted(strata.items(), key=lambda item: unit_interval(str(item[0]), salt=f"{seed}/strata"))
+    return [drawn[number] for number in in_turns(numbers for _, numbers in turns)]
+
+
+SENSES = (2, 5)
+"""Where one bin of polysemy ends and the next begins."""
+
+_ORDERS = {
+    "frequency": _frequency,
+    "depth": _depth,
+    "connectivity": _connectivity,
+    "stratified": _stratified,
+    "random": _random,
+}
 
 
 def families(*, parents: int = 60, largest: int = 12) -> list[tuple[str, int]]:

@@ -1,3 +1,3 @@
-from hsae.contexts.context import SHARES, Context, Role, Wanted, everything, role_of
+from hsae.contexts.context import SHARES, Attempt, Context, Role, Sampler, Wanted, everything, role_of
 
-__all__ = ["SHARES", "Context", "Role", "Wanted", "everything", "role_of"]
+__all__ = ["SHARES", "Attempt", "Context", "Role", "Sampler", "Wanted", "everything", "role_of"]

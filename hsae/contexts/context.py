@@ -1,7 +1,7 @@
 """A context is a text in which a concept occurs, with the place where its word stands."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, final
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, final, runtime_checkable
 
 from hsae.concepts import Taxonomy
 from hsae.seeding import split_of
@@ -32,6 +32,42 @@ class Context(NamedTuple):
 
 
 @final
+class Attempt(NamedTuple):
+    """One prompt put to a language model; the context that it gave follows, unless it was refused."""
+
+    concept: str
+    template: str
+    prompt: str
+    """Hash of the text that the model was given."""
+    temperature: float
+    seed: int
+    refused: str | None
+    """Why its text is no context, in a word or two; None where it is one."""
+
+
+@runtime_checkable
+class Continuation(Protocol):
+    """What a language model wrote behind a prompt."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def stop(self) -> str:
+        """Why it ends: `eos`, `length`, `context` (the model reads no longer text) or `not finite`."""
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws one continuation for each prompt, the same whatever prompts stand beside it."""
+
+    def __call__(
+        self, prompts: Sequence[str], *, tokens: int, temperature: float, top_p: float, seed: int
+    ) -> Sequence[Continuation]: ...
+
+
+@final
 class Wanted(NamedTuple):
     """What a stage asks of a maker of contexts."""
 
@@ -45,6 +81,8 @@ class Wanted(NamedTuple):
     """The language model under study, for makers that generate."""
     confusers: Mapping[int, Sequence[int]] | None = None
     """For each row, those of the concepts that it is most often taken for, nearest first."""
+    sample: Sampler | None = None
+    """Draws from the language model that writes contexts; the job binds it to the model."""
 
 
 def everything(taxonomy: Taxonomy) -> Wanted:

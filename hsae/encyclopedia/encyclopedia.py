@@ -1,49 +1,62 @@
 """An encyclopedia on disk: for every concept the statistics of its activations, and so its vector.
 
-    shard-00000.h5     a block of concepts: count int64 [concept role]; sites/<site>/mean and m2 float32
-                       [concept role d]; sites/<site>/scatter float64 [d d] of the role `fit`
-    concepts.jsonl     the taxonomy, so that nobody who reads the encyclopedia needs its source
-    uncertain.jsonl    the concepts, least certain first
-    encyclopedia.json  sites and widths, roles, the model, and what each stage added
-    journal.jsonl      a line per finished shard
-
-Means and m2 rest in float32: rounding them is 6e-8 of their size, a thousandth of the standard error that
-even 10,000 contexts would leave; sums and merges run in float64. A scatter is a sum over blocks, so it keeps
-float64.
+shard-00000.h5     a block of concepts, see `hsae.encyclopedia.block`
+concepts.jsonl     the taxonomy, so that nobody who reads the encyclopedia needs its source
+uncertain.jsonl    the concepts, least certain first
+encyclopedia.json  sites and widths, poolings, roles, the model, and what each stage added
+journal.jsonl      a line per finished shard
+controls/          the same of strings that are no concepts, read in the same contexts
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, NamedTuple, final
 
 import h5py
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from hsae.concepts import Concept, Taxonomy
-from hsae.encyclopedia.statistics import ROLES, Moments, Statistics, role_of
+from hsae.encyclopedia.block import Block, Sample, aligned, read_moments
+from hsae.encyclopedia.contexts_table import COLUMNS
+from hsae.encyclopedia.statistics import ROLES, Moments, nothing, role_of
 from hsae.errors import UserError
 from hsae.journal import whole
 
 INDEX = "encyclopedia.json"
 CONCEPTS = "concepts.jsonl"
+CONTROLS = "controls"
 
 Role = Literal["fit", "tune", "test", "all"]
 
 
 @final
-class Encyclopedia:
-    """Reads a finished encyclopedia. Rows are the concepts of `taxonomy`, in its order.
+class RawRows(NamedTuple):
+    """A sample of raw rows at one site, with what each is of."""
 
-    `model` is the fingerprint of the LM that is meant; an encyclopedia of another is refused.
+    x: Float32[np.ndarray, "row d"]
+    concept: Int64[np.ndarray, " row"]
+    template: Int64[np.ndarray, " row"]
+    """Places in the encyclopedia's `templates`."""
+    source: Int64[np.ndarray, " row"]
+    """Places in its `sources`."""
+
+
+@final
+class Encyclopedia:
+    """Reads an encyclopedia. Rows are the concepts of `taxonomy`, in its order.
+
+    `model` is the fingerprint of the LM that is meant; an encyclopedia of another is refused. `shards` are
+    the files of its blocks where they are not the index's: those of a stage that is under way.
     """
 
-    def __init__(self, folder: Path, *, model: str | None = None):
+    def __init__(self, folder: Path, *, model: str | None = None, shards: Sequence[Path] | None = None):
         self.folder = Path(folder)
         if not (self.folder / INDEX).is_file():
             raise UserError(
@@ -57,46 +70,61 @@ class Encyclopedia:
                 "Bootstrap again with the model that is meant, or name the encyclopedia's own."
             )
         self.sites: list[str] = list(self._index["sites"])
+        self.poolings: list[str] = self._index["poolings"]
         self.stages: list[dict[str, Any]] = self._index["stages"]
-        self._loaded: dict[str, np.ndarray] = {}
+        self.shards = list(shards or (self.folder / name for name in self._index["shards"]))
+        self.sample: int = self._index["sample"]
+        """Raw rows of each concept and role that are kept, at most."""
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The concepts and what stands above what."""
         return read_taxonomy(self.folder / CONCEPTS)
 
+    @property
+    def controls(self) -> "Encyclopedia | None":
+        """The same of strings that are no concepts; None where none were read."""
+        folder = self.folder / CONTROLS
+        return Encyclopedia(folder, model=self.model) if (folder / INDEX).is_file() else None
+
     def d(self, site: str) -> int:
         """Width of the site."""
         self._check(site)
         return self._index["sites"][site]
 
-    def count(self, site: str, *, role: Role = "fit") -> Int[Tensor, " concept"]:
+    def count(self, *, role: Role = "fit") -> Int[Tensor, " concept"]:
         """How many contexts each concept's statistics rest on."""
-        return torch.from_numpy(self._moments(site, role).count)
+        count = self._counts
+        return torch.from_numpy(count.sum(1) if role == "all" else count[:, ROLES.index(_known(role))])
 
-    def mean(self, site: str, *, role: Role = "fit") -> Float[Tensor, "concept d"]:
+    def mean(
+        self, site: str, *, role: Role = "fit", pooling: str | None = None
+    ) -> Float[Tensor, "concept d"]:
         """The mean over each concept's contexts of one role, float32; NaN where there is none.
 
         `fit` is for whatever is fitted; `tune` and `test` hold other templates; `all` is all three together.
+        `pooling` is the encyclopedia's first, where none is named.
         """
-        moments = self._moments(site, role)
-        mean = torch.from_numpy(moments.mean).float()
-        return mean.masked_fill(torch.from_numpy(moments.count == 0)[:, None], float("nan"))
+        mean, _ = self._moments(site, role, pooling)
+        return torch.from_numpy(mean).float().masked_fill(self.count(role=role)[:, None] == 0, float("nan"))
 
-    def variance(self, site: str, *, role: Role = "fit") -> Float[Tensor, "concept d"]:
+    def variance(
+        self, site: str, *, role: Role = "fit", pooling: str | None = None
+    ) -> Float[Tensor, "concept d"]:
         """The variance of each unit over a concept's contexts, m2 / (n - 1); NaN below two contexts."""
-        moments = self._moments(site, role)
-        n = torch.from_numpy(moments.count)[:, None]
-        variance = torch.from_numpy(moments.m2) / (n - 1)
-        return variance.float().masked_fill(n < 2, float("nan"))
+        _, m2 = self._moments(site, role, pooling)
+        n = self.count(role=role)[:, None]
+        return (torch.from_numpy(m2) / (n - 1)).float().masked_fill(n < 2, float("nan"))
 
-    def vectors(self, site: str, *, role: Role = "fit") -> Float[Tensor, "concept d"]:
+    def vectors(
+        self, site: str, *, role: Role = "fit", pooling: str | None = None
+    ) -> Float[Tensor, "concept d"]:
         """Concept vectors: means from which the average over all concepts is taken away.
 
         Raises `UserError` where a concept has no context in the role: a vector of zeros would be an
         invention.
         """
-        mean = self.mean(site, role=role)
+        mean = self.mean(site, role=role, pooling=pooling)
         if (lacking := mean.isnan().any(1)).any():
             first = self.taxonomy.concepts[int(lacking.nonzero()[0])].id
             raise UserError(
@@ -106,24 +134,22 @@ class Encyclopedia:
             )
         return mean - mean.mean(0)
 
-    def covariance(self, site: str) -> Float64[Tensor, "d d"]:
+    def covariance(self, site: str, *, pooling: str | None = None) -> Float64[Tensor, "d d"]:
         """Covariance within concepts, pooled: sum over concepts and contexts of (x - mean)(x - mean)^T / (n -
         concepts).
 
         Over contexts of the role `fit`, for estimators that whiten by it (LDA). Raises `UserError` where no
         concept has two.
         """
-        self._check(site)
-        n = self.count(site)
-        freedom = int((n - 1).clamp(min=0).sum())
+        freedom = int((self.count() - 1).clamp(min=0).sum())
         if freedom == 0:
             raise UserError(
                 "no concept has two contexts to fit by: their spread is unknown.\nRun stage=templates."
             )
-        total = sum(self._read(shard, f"sites/{site}/scatter") for shard in self._index["shards"])
-        return torch.from_numpy(total / freedom)
+        scatters = (node["scatter"][()] for node in self._nodes(site, pooling))
+        return torch.from_numpy(sum(scatters) / freedom)
 
-    def relative_error(self, site: str) -> Float[Tensor, " concept"]:
+    def relative_error(self, site: str, *, pooling: str | None = None) -> Float[Tensor, " concept"]:
         """Standard error of a concept's mean, relative to how far it lies from the average concept; NaN below
         n = 2.
 
@@ -131,52 +157,117 @@ class Encyclopedia:
 
         1 says that the vector is as uncertain as it is long; reliability is about 1 / (1 + e^2).
         """
-        n = self.count(site)
-        vectors = self.mean(site)
+        n = self.count()
+        vectors = self.mean(site, pooling=pooling)
         vectors = vectors - vectors[n > 0].mean(0)
-        return (self.variance(site).sum(1) / n).sqrt() / vectors.norm(dim=1)
+        spread = self.variance(site, pooling=pooling).sum(1)
+        return (spread / n).sqrt() / vectors.norm(dim=1)
+
+    def rows(self, site: str, *, role: Role = "fit", pooling: str | None = None) -> RawRows:
+        """The sample of raw rows of one role, in half precision, concept after concept; more contexts than
+        `sample` of one concept are represented by some of them."""
+        parts = [self._sampled(node, file, role) for node, file in self._opened(site, pooling)]
+        return RawRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _sampled(self, node: Any, file: Any, role: Role) -> RawRows:
+        """The sample of one shard."""
+        sample = Sample(*(node[f"sample/{name}"][()] for name in Sample._fields))
+        of = {name: file[f"contexts/{name}"][()][sample.context] for name in COLUMNS}
+        chosen = slice(None) if role == "all" else of["role"] == ROLES.index(_known(role))
+        named = []
+        for kind, names in (("template", self.templates), ("source", self.sources)):
+            own = [name.decode() for name in file[f"contexts/names/{kind}"][()]]
+            named.append(np.searchsorted(names, own)[of[kind][chosen]] if own else of[kind][chosen])
+        concept = file["rows"][()][of["concept"][chosen]]
+        return RawRows(sample.x[chosen], concept, *(part.astype(np.int64) for part in named))
+
+    def effects(
+        self, site: str, *, pooling: str | None = None
+    ) -> tuple[Int64[np.ndarray, " template"], Float64[np.ndarray, "template d"]]:
+        """How many contexts each of `templates` gave, of all concepts and roles, and the mean of their
+        vectors."""
+        total = nothing(len(self.templates), self.d(site))
+        for node, file in self._opened(site, pooling):
+            own = [name.decode() for name in file["contexts/names/template"][()]]
+            mean = node["effects/mean"][()].astype(np.float64)
+            part = Moments(node["effects/count"][()], mean, np.zeros_like(mean))
+            total = total.merge(aligned(part, own, self.templates))
+        return total.count, total.mean
+
+    @cached_property
+    def templates(self) -> tuple[str, ...]:
+        """The names of all templates, sorted."""
+        return self._names("template")
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources of contexts, sorted."""
+        return self._names("source")
 
     @property
     def block_size(self) -> int:
         """Concepts in one shard."""
         return self._index["block"]
 
-    def block(self, number: int) -> dict[str, Statistics]:
-        """What one shard knows, by site, for a stage that adds to it."""
-        return {site: self._statistics(self._index["shards"][number], site) for site in self.sites}
+    def block(self, number: int) -> Block:
+        """All that one shard knows, for a stage that adds to it."""
+        with self._file(self.shards[number]) as file:
+            return Block.read(file)
 
-    def _statistics(self, shard: str, site: str) -> Statistics:
-        count = self._read(shard, "count").reshape(-1)
-        mean, m2 = (self._read(shard, f"sites/{site}/{name}").astype(np.float64) for name in ("mean", "m2"))
-        moments = Moments(count, mean.reshape(len(count), -1), m2.reshape(len(count), -1))
-        return Statistics(moments, self._read(shard, f"sites/{site}/scatter"))
+    @cached_property
+    def _counts(self) -> Int64[np.ndarray, "concept role"]:
+        found = []
+        for path in self.shards:
+            with self._file(path) as file:
+                found.append(file["count"][()])
+        return np.concatenate(found)
 
-    def _moments(self, site: str, role: Role) -> Moments:
-        """Of all concepts, in one role or all together."""
+    def _names(self, kind: str) -> tuple[str, ...]:
+        found: set[bytes] = set()
+        for path in self.shards:
+            with self._file(path) as file:
+                found |= set(file[f"contexts/names/{kind}"][()].tolist())
+        return tuple(sorted(name.decode() for name in found))
+
+    def _moments(
+        self, site: str, role: Role, pooling: str | None
+    ) -> tuple[Float64[np.ndarray, "concept d"], Float64[np.ndarray, "concept d"]]:
+        """Means and m2 of all concepts, in one role or all together."""
+        parts = []
+        for node, file in self._opened(site, pooling):
+            moments = read_moments(node, file["count"][()])
+            roles = ROLES if role == "all" else (_known(role),)
+            merged = role_of(moments, roles[0])
+            for other in roles[1:]:
+                merged = merged.merge(role_of(moments, other))
+            parts.append((merged.mean, merged.m2))
+        mean, m2 = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return mean, m2
+
+    def _opened(self, site: str, pooling: str | None) -> Iterator[tuple[Any, Any]]:
+        """Of each shard, the group of the site and pooling, and the file."""
         self._check(site)
-        if role not in (*ROLES, "all"):
-            raise UserError(f"there is no role {role!r}; there are {', '.join(ROLES)} and all.")
-        count = self._whole("count").reshape(-1)
-        mean, m2 = (self._whole(f"sites/{site}/{name}").reshape(len(count), -1) for name in ("mean", "m2"))
-        both = Moments(count, mean.astype(np.float64), m2.astype(np.float64))
-        if role != "all":
-            return role_of(both, role)
-        fit, tune, test = (role_of(both, each) for each in ROLES)
-        return fit.merge(tune).merge(test)
-
-    def _whole(self, name: str) -> np.ndarray:
-        if name not in self._loaded:
-            self._loaded[name] = np.concatenate([self._read(shard, name) for shard in self._index["shards"]])
-        return self._loaded[name]
-
-    def _read(self, shard: str, name: str) -> np.ndarray:
-        try:
-            with h5py.File(self.folder / shard, "r") as file:
-                return file[name][()]  # type: ignore[index]  h5py knows groups and datasets apart only when it runs
-        except OSError as problem:
+        if pooling is not None and pooling not in self.poolings:
             raise UserError(
-                f"{self.folder / shard} cannot be read: {problem}\nBootstrap again: force=true"
-            ) from None
+                f"the encyclopedia {self.folder} has no pooling {pooling!r}, only "
+                f"{', '.join(self.poolings)}.\n"
+                f"Bootstrap it too: job.poolings=[{','.join([*self.poolings, pooling])}]"
+            )
+        for path in self.shards:
+            with self._file(path) as file:
+                yield file[f"sites/{site}/{pooling or self.poolings[0]}"], file
+
+    def _nodes(self, site: str, pooling: str | None) -> Iterator[Any]:
+        return (node for node, _ in self._opened(site, pooling))
+
+    @contextmanager
+    def _file(self, path: Path) -> Iterator[Any]:
+        """The shard. Raises `UserError` where it is damaged."""
+        try:
+            with h5py.File(path, "r") as file:
+                yield file
+        except (OSError, KeyError) as problem:
+            raise UserError(f"{path} cannot be read: {problem}\nBootstrap again: force=true") from problem
 
     def _check(self, site: str) -> None:
         if site not in self.sites:
@@ -184,6 +275,12 @@ class Encyclopedia:
                 f"the encyclopedia {self.folder} has no site {site!r}, only {', '.join(self.sites)}.\n"
                 f"Bootstrap it too: layers.sites=[{','.join([*self.sites, site])}]"
             )
+
+
+def _known(role: str) -> str:
+    if role not in ROLES:
+        raise UserError(f"there is no role {role!r}; there are {', '.join(ROLES)} and all.")
+    return role
 
 
 def load(folder: Path) -> Encyclopedia:
@@ -217,7 +314,7 @@ def write_uncertain(encyclopedia: Encyclopedia, path: Path) -> None:
     """
     errors = torch.stack([encyclopedia.relative_error(site) for site in encyclopedia.sites], 1)
     worst = errors.nan_to_num(nan=torch.inf).amax(1).tolist()
-    count = encyclopedia.count(encyclopedia.sites[0]).tolist()
+    count = encyclopedia.count().tolist()
     order = sorted(range(len(worst)), key=lambda row: -worst[row])
     with whole(path) as draft:
         draft.write_text(

@@ -1,16 +1,27 @@
-"""LM + contexts -> one vector per context and site: the mean activation over the concept's tokens."""
+"""LM + contexts -> one vector per context, site and pooling."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple, final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hsae.contexts import Context
 from hsae.errors import UserError
-from hsae.lm import LM
+from hsae.lm import LM, Tokens
 from hsae.lm.batching import by_length
+
+Pooling = Literal["span", "last", "mean"]
+
+KEPT: dict[Pooling, Callable[[Tokens, Bool[Tensor, "batch token"]], Bool[Tensor, "batch token"]]] = {
+    "span": lambda tokens, span: span,  # noqa: ARG005
+    "last": lambda tokens, span: span & (span.flip(1).cumsum(1).flip(1) == 1),  # noqa: ARG005
+    "mean": lambda tokens, span: ~tokens.special,  # noqa: ARG005
+}
+"""The tokens whose mean is the vector: those of the concept's word, the last of these, all of the text. None
+takes what the tokenizer puts around a text: BOS would weigh the more, the shorter the text."""
 
 
 @final
@@ -18,12 +29,21 @@ class Gathered(NamedTuple):
     """Contexts that the model could read, their vectors in the same order, and those too long for it."""
 
     contexts: list[Context]
-    vectors: dict[str, Float[Tensor, "context d"]]
+    vectors: dict[tuple[str, Pooling], Float[np.ndarray, "context d"]]
+    tokens: list[int]
+    """How many of its own each context has."""
     too_long: list[Context]
 
 
-def gather(lm: LM, contexts: Sequence[Context], sites: Sequence[str], *, batch_tokens: int) -> Gathered:
-    """x = 1/|span| sum over the span's tokens of the activation, float32 on the CPU.
+def gather(
+    lm: LM,
+    contexts: Sequence[Context],
+    sites: Sequence[str],
+    *,
+    batch_tokens: int,
+    poolings: Sequence[Pooling] = ("span",),
+) -> Gathered:
+    """x = mean over the pooling's tokens of the activation, float32 on the CPU.
 
     Contexts of like length share a pass. Raises `UserError` for a context whose span holds no token, or whose
     activation is no finite number.
@@ -31,27 +51,37 @@ def gather(lm: LM, contexts: Sequence[Context], sites: Sequence[str], *, batch_t
     room, widths = lm.room, lm.widths(sites)
     read = list(zip(contexts, lm.reader.pieces([context.text for context in contexts]), strict=True))
     fitting = [(context, piece) for context, piece in read if len(piece.ids) <= room]
-    vectors = {site: torch.empty(len(fitting), widths[site]) for site in sites}
+    vectors = {
+        (site, pooling): torch.empty(len(fitting), widths[site]) for site in sites for pooling in poolings
+    }
     around = len(lm.reader.prefix) + len(lm.reader.suffix)
     for batch in by_length([around + len(piece.ids) for _, piece in fitting], tokens=batch_tokens):
         chosen = [fitting[number][0] for number in batch]
         tokens = lm.reader.tokens([fitting[number][1] for number in batch])
         span = tokens.within([(context.start, context.end) for context in chosen])
         _check(span.any(1), chosen, "no token of the model stands in its span")
-        for site, activations in lm.capture(tokens.ids, tokens.mask, sites).items():
-            pooled = pool(activations.float(), span.to(activations.device)).cpu()
-            _check(pooled.isfinite().all(1), chosen, f"its activation at {site} is not a finite number")
-            vectors[site][batch] = pooled
-    too_long = [context for context, piece in read if len(piece.ids) > room]
-    return Gathered([context for context, _ in fitting], vectors, too_long)
+        kept = {pooling: KEPT[pooling](tokens, span) for pooling in poolings}
+        every = torch.stack([*kept.values()]).any(0)
+        for site, rows in lm.capture(tokens.ids, tokens.mask, sites, keep=every).items():
+            for pooling, mask in kept.items():
+                pooled = pool(rows.float(), mask, every)
+                _check(pooled.isfinite().all(1), chosen, f"its activation at {site} is not a finite number")
+                vectors[site, pooling][batch] = pooled.cpu()
+    return Gathered(
+        [context for context, _ in fitting],
+        {key: x.numpy() for key, x in vectors.items()},
+        [len(piece.ids) for _, piece in fitting],
+        [context for context, piece in read if len(piece.ids) > room],
+    )
 
 
 def pool(
-    activations: Float[Tensor, "batch token d"], span: Bool[Tensor, "batch token"]
+    rows: Float[Tensor, "row d"], mask: Bool[Tensor, "batch token"], kept: Bool[Tensor, "batch token"]
 ) -> Float[Tensor, "batch d"]:
-    """The mean over the tokens of each row's span; what stands elsewhere, padding too, does not enter."""
-    inside = activations.masked_fill(~span[..., None], 0.0)
-    return inside.sum(1) / span.sum(1, keepdim=True)
+    """The mean over the tokens of each text's mask; `rows` are those of all `kept` tokens, in row-major
+    order, and the mask is part of them. The sum runs in the order of the tokens: it is always the same."""
+    inside = rows[mask[kept].to(rows.device)]
+    return torch.segment_reduce(inside, "mean", lengths=mask.sum(1).to(rows.device), axis=0)
 
 
 def in_blocks(contexts: Iterable[Context], rows: dict[str, int], *, block: int) -> Iterator[list[Context]]:

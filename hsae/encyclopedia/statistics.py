@@ -51,6 +51,12 @@ class Moments:
         m2 = self.m2 + other.m2 + delta**2 * (self.count * share)[:, None]
         return Moments(n, self.mean + delta * share[:, None], m2)
 
+    def placed(self, groups: Int64[np.ndarray, " group"], of: int) -> "Moments":
+        """The same as those of `of` groups, of which these are the ones with these numbers."""
+        whole = nothing(of, self.mean.shape[1])
+        whole.count[groups], whole.mean[groups], whole.m2[groups] = self.count, self.mean, self.m2
+        return whole
+
     def between(self, other: "Moments") -> Float64[np.ndarray, "d d"]:
         """What merging adds to the scatter within groups, beyond that of the two sets."""
         _, delta, share = self._step(other)
@@ -61,6 +67,11 @@ class Moments:
     ) -> tuple[Int64[np.ndarray, " group"], Float64[np.ndarray, "group d"], Float64[np.ndarray, " group"]]:
         n = self.count + other.count
         return n, other.mean - self.mean, other.count / np.maximum(n, 1)
+
+
+def nothing(groups: int, d: int) -> Moments:
+    """Of groups in which there is nothing."""
+    return Moments(np.zeros(groups, np.int64), np.zeros((groups, d)), np.zeros((groups, d)))
 
 
 @final

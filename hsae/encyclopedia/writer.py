@@ -1,23 +1,45 @@
-"""Writes an encyclopedia, block after block of concepts, on top of an earlier stage's; survives kill -9."""
+"""Writes a stage of an encyclopedia, block after block, on top of an earlier one; survives kill -9."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import h5py
 import numpy as np
 
 from hsae.concepts import Taxonomy
 from hsae.contexts import Context
+from hsae.encyclopedia.block import Block
+from hsae.encyclopedia.contexts_table import ContextTable, uid
 from hsae.encyclopedia.encyclopedia import CONCEPTS, INDEX, Encyclopedia, write_taxonomy, write_uncertain
-from hsae.encyclopedia.gather import Gathered, gather, in_blocks
-from hsae.encyclopedia.statistics import ROLES, Statistics
+from hsae.encyclopedia.gather import Pooling, gather, in_blocks
+from hsae.encyclopedia.statistics import ROLES
 from hsae.errors import UserError
 from hsae.journal import Journal, whole
 from hsae.lm import LM
 
 FEWEST = 256
+
+
+@final
+class Reading(NamedTuple):
+    """How contexts are read and what is kept of them."""
+
+    sites: Sequence[str]
+    poolings: Sequence[Pooling]
+    sample: int
+    """Raw rows that are kept of each concept and role, at most."""
+    batch_tokens: int
+    """Tokens in one forward pass."""
+
+
+@final
+class Stage(NamedTuple):
+    """The stage that adds contexts."""
+
+    name: str
+    number: int
 
 
 def block_size(d: int) -> int:
@@ -31,9 +53,8 @@ def write(
     contexts: Iterable[Context],
     folder: Path,
     *,
-    sites: Sequence[str],
-    batch_tokens: int,
-    stage: str,
+    reading: Reading,
+    stage: Stage,
     earlier: Encyclopedia | None = None,
     block: int | None = None,
 ) -> Iterator[int]:
@@ -43,75 +64,129 @@ def write(
     Yields the number of concepts that are done, block by block. Raises `UserError` for an earlier stage of
     another model, of other concepts or without one of the sites.
     """
-    lm.check_sites(sites)
+    lm.check_sites(reading.sites)
     block = block or block_size(lm.d)
     if earlier is not None:
-        _check_earlier(earlier, lm, taxonomy, sites)
+        check_earlier(earlier, lm, taxonomy, reading)
         block = earlier.block_size
     journal = Journal(folder / "journal.jsonl")
     journal.trust("shard")
     for number, held in enumerate(in_blocks(contexts, taxonomy.index, block=block)):
         if number < len(journal.lines):
             continue
-        first = number * block
-        size = min(block, len(taxonomy) - first)
-        read = gather(lm, held, sites, batch_tokens=batch_tokens)
-        statistics = _statistics(read, taxonomy, first=first, concepts=size)
-        if earlier is not None:
-            known = earlier.block(number)
-            statistics = {site: known[site].merge(new) for site, new in statistics.items()}
-        path = folder / f"shard-{number:05d}.h5"
-        with whole(path) as draft:
-            _write_shard(draft, statistics)
-        journal.append(_line(path, read))
-        yield first + size
-    added = {
-        "stage": stage,
-        "contexts": sum(line["contexts"] for line in journal.lines),
-        "too_long": [pair for line in journal.lines for pair in line["too_long"]],
-    }
-    index = {
-        "model": lm.fingerprint,
-        "sites": lm.widths(sites),
-        "roles": list(ROLES),
-        "block": block,
-        "shards": [line["shard"] for line in journal.lines],
-        "stages": [*(earlier.stages if earlier else ()), added],
-    }
-    _finish(folder, taxonomy, index)
+        rows = np.arange(number * block, min((number + 1) * block, len(taxonomy)))
+        known = earlier.block(number) if earlier is not None else None
+        read = read_block(lm, taxonomy, held, rows, reading=reading, stage=stage, known=known)
+        journal.append(save(folder / f"shard-{number:05d}.h5", read))
+        yield int(rows[-1]) + 1
+    finish(folder, lm, taxonomy, journal.lines, reading=reading, stage=stage, block=block, earlier=earlier)
 
 
-def _statistics(read: Gathered, taxonomy: Taxonomy, *, first: int, concepts: int) -> dict[str, Statistics]:
-    """Of the block of concepts that starts in row `first`, by site."""
-    concept = np.array([taxonomy.index[context.concept] - first for context in read.contexts], dtype=np.int64)
-    role = np.array([ROLES.index(context.role) for context in read.contexts], dtype=np.int64)
-    return {
-        site: Statistics.of(x.numpy(), concept, role, concepts=concepts) for site, x in read.vectors.items()
-    }
+@final
+class ReadBlock(NamedTuple):
+    """A block with what a stage has added to it."""
+
+    block: Block
+    contexts: int
+    tokens: int
+    repeated: int
+    """Contexts that the block had already."""
+    too_long: list[Context]
 
 
-def _line(path: Path, read: Gathered) -> dict[str, Any]:
+def read_block(
+    lm: LM,
+    taxonomy: Taxonomy,
+    contexts: Sequence[Context],
+    rows: np.ndarray,
+    *,
+    reading: Reading,
+    stage: Stage,
+    known: Block | None,
+) -> ReadBlock:
+    """The block of the concepts in `rows`, with new contexts of theirs added to what was known of them.
+
+    A context that is known already, to the character, is left out: reading it again would tell nothing.
+    """
+    new = _unknown(contexts, known)
+    read = gather(lm, new, reading.sites, batch_tokens=reading.batch_tokens, poolings=reading.poolings)
+    concept = np.array([taxonomy.index[context.concept] for context in read.contexts], np.int64) - rows[0]
+    table = ContextTable.of(read.contexts, concept, tokens=read.tokens, stage=stage.number)
+    added = Block.of(rows, table, read.vectors, sample=reading.sample)
+    return ReadBlock(
+        added if known is None else known.merge(added, sample=reading.sample),
+        contexts=len(read.contexts),
+        tokens=sum(read.tokens),
+        repeated=len(contexts) - len(new),
+        too_long=read.too_long,
+    )
+
+
+def _unknown(contexts: Sequence[Context], known: Block | None) -> list[Context]:
+    """The contexts without those that are known, or that stand among them twice."""
+    seen = set() if known is None else set(known.table["uid"].tolist())
+    kept = []
+    for context in contexts:
+        if (name := uid(context)) not in seen:
+            seen.add(name)
+            kept.append(context)
+    return kept
+
+
+def save(path: Path, read: ReadBlock) -> dict[str, Any]:
+    """Write the shard; its line for the journal."""
+    with whole(path) as draft, h5py.File(draft, "w") as file:
+        read.block.write(file)
     return {
         "shard": path.name,
         "bytes": path.stat().st_size,
-        "contexts": len(read.contexts),
+        "contexts": read.contexts,
+        "tokens": read.tokens,
+        "repeated": read.repeated,
         "too_long": [[context.concept, context.template] for context in read.too_long],
     }
 
 
-def _write_shard(path: Path, statistics: dict[str, Statistics]) -> None:
-    with h5py.File(path, "w") as file:
-        for site, (moments, scatter) in statistics.items():
-            by_role = (-1, len(ROLES), moments.mean.shape[1])
-            file[f"sites/{site}/mean"] = moments.mean.reshape(by_role).astype(np.float32)
-            file[f"sites/{site}/m2"] = moments.m2.reshape(by_role).astype(np.float32)
-            file[f"sites/{site}/scatter"] = scatter
-        # every site sees the same contexts
-        file["count"] = next(iter(statistics.values())).moments.count.reshape(-1, len(ROLES))
+def finish(
+    folder: Path,
+    lm: LM,
+    taxonomy: Taxonomy,
+    lines: Sequence[dict[str, Any]],
+    *,
+    reading: Reading,
+    stage: Stage,
+    block: int,
+    earlier: Encyclopedia | None,
+    **said: Any,
+) -> None:
+    """Write the index and what else lies beside the shards. `lines` are those of the journal, `said` is what
+    else the stage has to tell."""
+    added = {
+        "stage": stage.name,
+        "number": stage.number,
+        **{kind: sum(line[kind] for line in lines) for kind in ("contexts", "tokens", "repeated")},
+        "too_long": [pair for line in lines for pair in line["too_long"]],
+        **said,
+    }
+    index = {
+        "model": lm.fingerprint,
+        "sites": lm.widths(reading.sites),
+        "poolings": list(reading.poolings),
+        "roles": list(ROLES),
+        "sample": reading.sample,
+        "block": block,
+        "shards": sorted({path.name for path in folder.glob("shard-*.h5")}),
+        "stages": [*(earlier.stages if earlier else ()), added],
+    }
+    write_taxonomy(taxonomy, folder / CONCEPTS)
+    with whole(folder / INDEX) as draft:
+        draft.write_text(json.dumps(index, indent=1) + "\n")
+    write_uncertain(Encyclopedia(folder), folder / "uncertain.jsonl")
 
 
-def _check_earlier(earlier: Encyclopedia, lm: LM, taxonomy: Taxonomy, sites: Sequence[str]) -> None:
-    for site in sites:
+def check_earlier(earlier: Encyclopedia, lm: LM, taxonomy: Taxonomy, reading: Reading) -> None:
+    """Raises `UserError` where one cannot be added to the other."""
+    for site in reading.sites:
         earlier.d(site)
     if earlier.model != lm.fingerprint:
         raise UserError(f"the earlier stage is of the model {earlier.model}, this one of {lm.fingerprint}.")
@@ -121,10 +196,8 @@ def _check_earlier(earlier: Encyclopedia, lm: LM, taxonomy: Taxonomy, sites: Seq
             f"not the same as the {len(taxonomy)} of this one.\n"
             "Run it again with the same choice of concepts."
         )
-
-
-def _finish(folder: Path, taxonomy: Taxonomy, index: dict[str, Any]) -> None:
-    write_taxonomy(taxonomy, folder / CONCEPTS)
-    with whole(folder / INDEX) as draft:
-        draft.write_text(json.dumps(index, indent=1) + "\n")
-    write_uncertain(Encyclopedia(folder), folder / "uncertain.jsonl")
+    if list(reading.poolings) != earlier.poolings:
+        raise UserError(
+            f"the earlier stage has the poolings {', '.join(earlier.poolings)}, this one "
+            f"{', '.join(reading.poolings)}.\nRun both with the same job.poolings."
+        )

@@ -4,9 +4,10 @@ hsae job=bootstrap stage=raw
 hsae job=bootstrap stage=templates concepts=wordnet concepts.n=1000
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from hsae import build
+from pydantic import Field, NonNegativeInt
+
 from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from hsae.encyclopedia import Encyclopedia
 
 WRITES = "encyclopedia"
-FORMAT = 1
+FORMAT = 2
 
 
 class Settings(Part):
-    """All choices stand in other groups: concepts, contexts, stage, layers, model."""
+    """What is kept; all other choices stand in other groups: concepts, contexts, stage, layers, model."""
 
     name: Literal["bootstrap"]
+    poolings: Annotated[tuple[Literal["span", "last", "mean"], ...], Field(min_length=1)]
+    """Which tokens' mean is the vector of a context; the first is what readers take if they name none."""
+    sample: NonNegativeInt
+    """Raw rows that are kept of each concept and role, at most."""
 
 
 def needs(config: Config) -> dict[str, Need]:
@@ -36,8 +41,9 @@ def choices(config: Config) -> dict[str, object]:
         "model": files.fingerprint(config.model.path, config.model.revision),
         "sites": files.site_choice(config.model, config.layers),
         "concepts": contents("concepts", config.concepts),
-        "contexts": {config.stage.contexts: config.contexts[config.stage.contexts].model_dump()},
-        "stage": config.stage.name,
+        "contexts": {name: config.contexts[name].model_dump() for name in config.stage.contexts},
+        "stage": config.stage.model_dump(exclude={"after"}),
+        **config.job.model_dump(exclude={"name"}),
     }
 
 
@@ -51,9 +57,9 @@ def estimate(config: Config) -> dict[str, str | int]:
     if facts is None or concepts is None:
         return {"concepts": concepts or "all of the source"}
     sites = config.layers.resolve(facts.layers)
-    made = config.contexts[config.stage.contexts]
     # about: eight sentences a family of templates, or the word and its gloss
-    each = getattr(made, "per_concept", None) or 8 * len(getattr(made, "families", ())) or 2
+    makers = [config.contexts[name] for name in config.stage.contexts]
+    each = sum(getattr(m, "per_concept", None) or 8 * len(getattr(m, "families", ())) or 2 for m in makers)
     # mean and squared deviations of three roles in float32; the scatter, one for d concepts or more, is less
     return {
         "concepts": concepts,
@@ -63,29 +69,25 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
+    from hsae.concepts.chosen import chosen_taxonomy
+    from hsae.contexts.chosen import chosen_contexts
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.writer import block_size, write
+    from hsae.encyclopedia.writer import Reading, Stage, block_size, write
     from hsae.lm import chosen_lm
 
     config = job.config
     earlier = Encyclopedia(job.inputs["earlier"].folder) if "earlier" in job.inputs else None
     lm = chosen_lm(config)
-    source, wanted = build.plugin("concepts", config.concepts)
-    # seed 0 whatever config.seed: runs with different seeds learn from the same encyclopedia
-    taxonomy = earlier.taxonomy if earlier else source.load(wanted, seed=0)
-    maker, settings = build.plugin(
-        "contexts", config.contexts[config.stage.contexts], name=config.stage.contexts
-    )
-    blocks = write(
-        lm,
-        taxonomy,
-        maker.make(taxonomy, settings, seed=0),
-        job.out,
+    taxonomy = earlier.taxonomy if earlier else chosen_taxonomy(config)
+    reading = Reading(
         sites=config.layers.resolve(lm.layers),
+        poolings=config.job.poolings,
+        sample=config.job.sample,
         batch_tokens=config.hardware.batch_tokens,
-        stage=config.stage.name,
-        earlier=earlier,
     )
+    stage = Stage(config.stage.name, config.stage.number)
+    contexts = chosen_contexts(config, taxonomy)
+    blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
     for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
         pass
     made = Encyclopedia(job.out)

@@ -52,13 +52,12 @@ def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the same keys nam
 
 
 def choices(config: Config) -> dict[str, object]:
-    maker = config.stage.contexts
     return {
         **config.job.model_dump(),
         "model": files.fingerprint(config.model.path, config.model.revision),
         "evaluations": {name: part.model_dump() for name, part in config.evaluations.items()},
         "concepts": config.concepts.model_dump(),
-        "contexts": {maker: config.contexts[maker].model_dump()},
+        "contexts": {name: config.contexts[name].model_dump() for name in config.stage.contexts},
         "seed": config.seed,
     }
 
@@ -112,6 +111,8 @@ def run(job: Job) -> dict[str, float | str]:
 def _subject(job: Job) -> "Subject":
     """The SAE and its baselines, on the LM, site and contexts that it is judged with."""
     from hsae.activations.store import Store
+    from hsae.concepts.chosen import chosen_taxonomy
+    from hsae.contexts.chosen import chosen_contexts
     from hsae.evaluations.subject import Subject
     from hsae.lm import chosen_lm
     from hsae.sae import files as saes
@@ -122,12 +123,7 @@ def _subject(job: Job) -> "Subject":
     site = saes.card(job.inputs["sae"].folder)["site"]
     sae = saes.load(job.inputs["sae"].folder, device=lm.device)
     rows = store.rows(site, "train", 0, config.job.fit_rows).to(lm.device)
-    maker, settings = build.plugin(
-        "contexts", config.contexts[config.stage.contexts], name=config.stage.contexts
-    )
-    source, wanted = build.plugin("concepts", config.concepts)
-    # seed 0 whatever config.seed, as in bootstrap: what was held out there is what is read here
-    taxonomy = source.load(wanted, seed=0)
+    taxonomy = chosen_taxonomy(config)
     return Subject(
         dictionaries={STUDIED: sae, **_baselines(sae, rows, store, site, config)},
         studied=STUDIED,
@@ -137,7 +133,7 @@ def _subject(job: Job) -> "Subject":
         mean=rows.mean(0),
         lm=lm,
         taxonomy=taxonomy,
-        contexts=tuple(maker.make(taxonomy, settings, seed=0)),
+        contexts=tuple(chosen_contexts(config, taxonomy)),
         seed=config.seed,
         level=1 - config.job.alpha / max(1, _claims(config)),
         tokens=config.hardware.batch_tokens,

@@ -1,8 +1,10 @@
 """Texts as the model reads them: ids in a rectangle, what is padding or special, where each token stood."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple, final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -53,6 +55,8 @@ class Reader:
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """Each text's own tokens, however many, with their characters."""
+        if not texts:  # which tokenizers do not take
+            return []
         found = self.tokenizer(
             list(texts),
             add_special_tokens=False,
@@ -76,26 +80,30 @@ class Reader:
         self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"] = "right"
     ) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch token"]]:
         """Ids with prefix and suffix around each row, and the mask of what is not padding."""
-        wide = len(self.prefix) + max((len(row) for row in rows), default=0) + len(self.suffix)
-        ids, mask = torch.full((len(rows), wide), self._fill), torch.zeros(len(rows), wide, dtype=torch.bool)
-        for number, row in enumerate(rows):
-            full = [*self.prefix, *row, *self.suffix]
-            at = slice(0, len(full)) if side == "right" else slice(wide - len(full), wide)
-            ids[number, at] = torch.tensor(full)
-            mask[number, at] = True
-        return ids, mask
+        around = len(self.prefix) + len(self.suffix)
+        full = [(*self.prefix, *row, *self.suffix) for row in rows]
+        at = _places([len(row) for row in full], max(map(len, full), default=around), side=side)
+        ids = torch.full(at.shape, self._fill)
+        ids[at] = torch.from_numpy(np.fromiter(chain.from_iterable(full), np.int64))
+        return ids, at
 
     def tokens(self, pieces: Sequence[Pieces], *, side: Literal["left", "right"] = "right") -> Tokens:
         """A batch of texts that were cut into pieces before."""
         ids, mask = self.pad([piece.ids for piece in pieces], side=side)
-        wide = ids.shape[1]
-        offsets, own = torch.zeros(*ids.shape, 2, dtype=torch.long), torch.zeros_like(mask)
-        for number, piece in enumerate(pieces):
-            start = len(self.prefix) if side == "right" else wide - len(self.suffix) - len(piece.ids)
-            own[number, start : start + len(piece.ids)] = True
-            if piece.offsets:
-                offsets[number, own[number]] = torch.tensor(piece.offsets)
+        own = _places(
+            [len(piece.ids) for piece in pieces], ids.shape[1] - len(self.prefix + self.suffix), side=side
+        )
+        own = torch.nn.functional.pad(own, (len(self.prefix), len(self.suffix)))
+        offsets = torch.zeros(*ids.shape, 2, dtype=torch.long)
+        flat = np.fromiter(chain.from_iterable(chain.from_iterable(p.offsets for p in pieces)), np.int64)
+        offsets[own] = torch.from_numpy(flat).view(-1, 2)
         return Tokens(ids, mask, self.is_special(ids) | ~own, offsets)
+
+
+def _places(lengths: Sequence[int], wide: int, *, side: str) -> Bool[Tensor, "row token"]:
+    """Which places of a rectangle rows of these lengths take."""
+    length, column = torch.tensor(lengths, dtype=torch.long)[:, None], torch.arange(wide)
+    return column < length if side == "right" else column >= wide - length
 
 
 def _special(tokenizer: Any) -> frozenset[int]:

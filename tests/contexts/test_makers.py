@@ -28,7 +28,8 @@ def odd() -> Taxonomy:
 def from_wordnet(pos: str) -> Taxonomy:
     if not wordnet.found():
         pytest.skip("WordNet is not on this machine: make wordnet")
-    return wordnet.load(wordnet.Settings(name="wordnet", n=150, pos=pos, instances=False), seed=0)
+    settings = wordnet.Settings(name="wordnet", n=150, pos=pos, order="frequency", instances=False)
+    return wordnet.load(settings, seed=0)
 
 
 WORLDS = {

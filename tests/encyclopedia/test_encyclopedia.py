@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from kills import contents
@@ -11,18 +12,26 @@ from hsae.concepts import Concept, Taxonomy
 from hsae.contexts import Context
 from hsae.encyclopedia import Encyclopedia, load
 from hsae.encyclopedia.gather import gather, in_blocks, pool
-from hsae.encyclopedia.writer import write
+from hsae.encyclopedia.writer import Reading, Stage, write
 from hsae.errors import UserError
 
 SITES = ["resid_post.0", "mlp_out.2"]
+POOLINGS = ("span", "last", "mean")
 TAXONOMY = toy_taxonomy(10)
 
 
 def make(folder, lm, contexts, taxonomy=TAXONOMY, **options):
     folder.mkdir(exist_ok=True)
-    chosen = {"sites": SITES, "batch_tokens": 120, "stage": "templates", "block": 4} | options
-    done = list(write(lm, taxonomy, contexts, folder, **chosen))
+    done = list(steps(folder, lm, contexts, taxonomy, **options))
     return Encyclopedia(folder), done
+
+
+def steps(
+    folder, lm, contexts, taxonomy=TAXONOMY, *, stage="templates", number=1, block=4, earlier=None, **said
+):
+    reading = Reading(**{"sites": SITES, "poolings": POOLINGS, "sample": 2, "batch_tokens": 120} | said)
+    where = {"stage": Stage(stage, number), "block": block, "earlier": earlier}
+    return write(lm, taxonomy, contexts, folder, reading=reading, **where)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,7 @@ def encyclopedia(tmp_path_factory, lm):
     return make(tmp_path_factory.mktemp("encyclopedia") / "one", lm, toy_contexts(TAXONOMY))[0]
 
 
-def vectors_of(lm, contexts, site):
+def vectors_of(lm, contexts, site, pooling="span"):
     """The obvious twin of `gather`: one context at a time, and its span looked up by hand."""
     found = []
     for context in contexts:
@@ -40,22 +49,26 @@ def vectors_of(lm, contexts, site):
             for number, (start, end) in enumerate(tokens.offsets[0].tolist())
             if set(range(start, end)) & set(range(context.start, context.end))
         ]
-        found.append(got[site][0, inside].mean(0))
+        of = {"span": inside, "last": inside[-1:], "mean": ~tokens.special[0]}[pooling]
+        found.append(got[site][0, of].mean(0))
     return torch.stack(found)
 
 
 def test_a_vector_per_context_is_the_mean_over_the_span_whatever_the_batch(lm):
     contexts = list(toy_contexts(TAXONOMY))[:17]
     for batch_tokens in (1, 100, 10_000):
-        got = gather(lm, contexts, SITES, batch_tokens=batch_tokens).vectors
+        got = gather(lm, contexts, SITES, batch_tokens=batch_tokens, poolings=POOLINGS).vectors
         for site in SITES:
-            torch.testing.assert_close(got[site], vectors_of(lm, contexts, site), rtol=1e-4, atol=1e-5)
+            for pooling in POOLINGS:
+                expected = vectors_of(lm, contexts, site, pooling)
+                found = torch.from_numpy(got[site, pooling])
+                torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_stands_outside_the_span_does_not_enter_even_if_it_is_no_number():
-    activations = torch.ones(1, 3, 2)
-    activations[0, 2] = float("nan")
-    assert torch.equal(pool(activations, torch.tensor([[True, True, False]])), torch.ones(1, 2))
+    rows, kept = torch.ones(3, 2), torch.ones(1, 3, dtype=torch.bool)
+    rows[2] = float("nan")
+    assert torch.equal(pool(rows, torch.tensor([[True, True, False]]), kept), torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("role", ["fit", "tune", "test", "all"])
@@ -64,7 +77,7 @@ def test_statistics_are_those_of_each_concepts_contexts_of_the_role(encyclopedia
         mine = [c for c in toy_contexts(TAXONOMY) if c.concept == concept.id and role in (c.role, "all")]
         for site in SITES:
             x = vectors_of(lm, mine, site).double()
-            assert encyclopedia.count(site, role=role)[row] == len(mine)
+            assert encyclopedia.count(role=role)[row] == len(mine)
             torch.testing.assert_close(
                 encyclopedia.mean(site, role=role)[row], x.mean(0).float(), rtol=1e-4, atol=1e-5
             )
@@ -106,7 +119,7 @@ def test_a_stage_adds_to_the_earlier_one_and_equals_both_at_once(tmp_path, encyc
     contexts = list(toy_contexts(TAXONOMY))
     first = [context for context in contexts if context.template == "the {}"]
     second = [context for context in contexts if context.template != "the {}"]
-    early, _ = make(tmp_path / "early", lm, first, stage="raw")
+    early, _ = make(tmp_path / "early", lm, first, stage="raw", number=0)
     late, _ = make(tmp_path / "late", lm, second, earlier=early)
     assert [(stage["stage"], stage["contexts"]) for stage in late.stages] == [
         ("raw", 10),
@@ -114,7 +127,7 @@ def test_a_stage_adds_to_the_earlier_one_and_equals_both_at_once(tmp_path, encyc
     ]
     for site in SITES:
         for role in ("fit", "tune", "test"):
-            assert torch.equal(late.count(site, role=role), encyclopedia.count(site, role=role))
+            assert torch.equal(late.count(role=role), encyclopedia.count(role=role))
             torch.testing.assert_close(
                 late.mean(site, role=role),
                 encyclopedia.mean(site, role=role),
@@ -150,7 +163,7 @@ def test_the_taxonomy_comes_back_without_its_source(encyclopedia):
 def test_a_concept_without_contexts_is_missing_and_never_zero(tmp_path, lm):
     lost = TAXONOMY.concepts[4].id
     some, _ = make(tmp_path / "some", lm, (c for c in toy_contexts(TAXONOMY) if c.concept != lost))
-    assert some.count(SITES[0])[4] == 0
+    assert some.count()[4] == 0
     assert some.mean(SITES[0])[4].isnan().all()
     assert not some.relative_error(SITES[0])[[3, 5]].isnan().any()
     with pytest.raises(
@@ -177,7 +190,7 @@ def test_concepts_are_listed_by_how_uncertain_they_are(tmp_path, lm):
     )
     row = TAXONOMY.index[lines[1]["id"]]
     for site in SITES:
-        standard_error = (some.variance(site)[row] / some.count(site)[row]).sum().sqrt()
+        standard_error = (some.variance(site)[row] / some.count()[row]).sum().sqrt()
         length = (some.mean(site)[row] - some.mean(site).mean(0)).norm()
         assert lines[1]["error"][site] == pytest.approx(float(standard_error / length), rel=1e-4)
 
@@ -232,11 +245,75 @@ def test_blocks_that_are_safe_are_not_read_again(tmp_path, lm, monkeypatch):
 
 
 def test_stopped_after_any_block_and_run_again_it_is_the_same_to_the_byte(tmp_path, lm, encyclopedia):
-    chosen = {"sites": SITES, "batch_tokens": 120, "stage": "templates", "block": 4}
     for _ in range(3):
-        blocks = write(lm, TAXONOMY, toy_contexts(TAXONOMY), tmp_path, **chosen)
+        blocks = steps(tmp_path, lm, toy_contexts(TAXONOMY))
         next(blocks, None)
         blocks.close()
     assert not (tmp_path / "encyclopedia.json").exists()
     make(tmp_path, lm, toy_contexts(TAXONOMY))
     assert contents(tmp_path) == contents(encyclopedia.folder)
+
+
+def test_every_context_is_kept_as_it_was_read(encyclopedia):
+    found = []
+    for number in range(len(encyclopedia.shards)):
+        block = encyclopedia.block(number)
+        found += block.table.contexts([TAXONOMY.concepts[row].id for row in block.rows])
+        assert set(block.table["stage"].tolist()) == {1}
+    assert found == list(toy_contexts(TAXONOMY))
+
+
+def test_a_context_that_is_known_tells_nothing_new(tmp_path, encyclopedia, lm):
+    contexts = list(toy_contexts(TAXONOMY))
+    again, _ = make(tmp_path / "again", lm, contexts, earlier=encyclopedia, stage="again", number=2)
+    assert again.stages[-1]["repeated"] == len(contexts) and again.stages[-1]["contexts"] == 0
+    assert torch.equal(again.count(), encyclopedia.count())
+    twice, _ = make(tmp_path / "twice", lm, (c for c in contexts for _ in range(2)))
+    assert torch.equal(twice.mean(SITES[0]), encyclopedia.mean(SITES[0]))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_raw_rows_are_a_sample_of_what_was_read_whatever_the_stages(tmp_path, encyclopedia, lm, pooling):
+    contexts = list(toy_contexts(TAXONOMY))
+    early, _ = make(tmp_path / "early", lm, contexts[:17], stage="raw", number=0)
+    late, _ = make(tmp_path / "late", lm, contexts, earlier=early)
+    for role in ("fit", "tune", "test"):
+        rows = encyclopedia.rows(SITES[1], role=role, pooling=pooling)
+        mine = [context for context in contexts if context.role == role]
+        x = vectors_of(lm, mine, SITES[1], pooling)
+        for row, concept, template, source in zip(*rows, strict=True):
+            of = [
+                number
+                for number, context in enumerate(mine)
+                if TAXONOMY.index[context.concept] == concept
+                and context.template == encyclopedia.templates[template]
+            ]
+            torch.testing.assert_close(torch.from_numpy(row), x[of[0]], rtol=2e-3, atol=2e-3)
+            assert encyclopedia.sources[source] == "toy"
+        _, counts = np.unique(rows.concept, return_counts=True)
+        assert len(counts) == 10 and counts.max() <= 2
+        order = np.lexsort((rows.template, rows.concept))
+        others = late.rows(SITES[1], role=role, pooling=pooling)
+        other = np.lexsort((others.template, others.concept))
+        np.testing.assert_allclose(others.x[other], rows.x[order], rtol=1e-2, atol=1e-2)
+
+
+def test_what_a_template_adds_is_its_mean_over_concepts(tmp_path, encyclopedia, lm):
+    contexts = list(toy_contexts(TAXONOMY))
+    early, _ = make(tmp_path / "early", lm, contexts[:17], stage="raw", number=0)
+    late, _ = make(tmp_path / "late", lm, contexts, earlier=early)
+    for book in (encyclopedia, late):
+        count, mean = book.effects(SITES[0])
+        for number, template in enumerate(book.templates):
+            mine = [context for context in contexts if context.template == template]
+            x = vectors_of(lm, mine, SITES[0])
+            assert count[number] == len(mine)
+            np.testing.assert_allclose(mean[number], x.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_another_pooling_than_those_that_were_read_is_refused(encyclopedia, tmp_path, lm):
+    assert torch.equal(encyclopedia.mean(SITES[0]), encyclopedia.mean(SITES[0], pooling="span"))
+    with pytest.raises(UserError, match=r"no pooling 'max'(.|\n)*job.poolings"):
+        encyclopedia.mean(SITES[0], pooling="max")
+    with pytest.raises(UserError, match="poolings"):
+        make(tmp_path / "other", lm, [], poolings=("span",), earlier=encyclopedia)
