@@ -243,6 +243,7 @@ class Config(Part):
     corpus: Plugin
     teacher: Plugin
     sae: Plugin
+    policy: Plugin
     interpreter: Plugin
     evaluations: dict[str, Plugin]
     dimension: Plugin

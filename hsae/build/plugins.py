@@ -24,6 +24,7 @@ GROUPS = {
     "corpus": "corpora",
     "teacher": "geometry",
     "sae": "sae",
+    "policy": "policies",
     "interpreter": "interpreters",
     "evaluations": "evaluations",
     "dimension": "dimension",

@@ -3,9 +3,9 @@
 A sentence's number is its place here, and its role a hash of its words: new ones come behind, and a word that
 changes may move a sentence to another role.
 
-Adjectives stand after a verb, where nearly all of them can; WordNet puts nothing above adjectives and adverbs,
-so their sentences name no parent. An adverb of degree ("very") is clumsy wherever a way of doing is asked
-for, so at least half of the sentences of each family but `scene` speak of the adverb as a word.
+Adjectives stand after a verb, where nearly all of them can. WordNet puts nothing above adjectives and
+adverbs, so their sentences name no parent. An adverb of degree ("very") is clumsy wherever a way of doing is
+asked for, so most sentences of each family but `scene` speak of the adverb as a word.
 """
 
 NOUNS: dict[str, tuple[str, ...]] = {

@@ -2,8 +2,8 @@
 concepts there are.
 
 Whole words only, names of several words as they stand, the longest first: a "hot dog" is no dog. A form in
-lower case also counts with a capital at the head of a sentence or speech, but not inside it, where it would be
-somebody's name; a form with capitals counts as it is.
+lower case also counts with a capital at the head of a sentence or speech, but not inside it, where it would
+be somebody's name; a form with capitals counts as it is.
 """
 
 import re
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, final
 
 from hsae.contexts.forms import forms
-from hsae.contexts.function_words import FUNCTION_WORDS
 from hsae.contexts.senses import Sense
 
 # a hyphen or apostrophe inside belongs to the word, the 's of a genitive does not
@@ -39,31 +38,40 @@ class Entry(NamedTuple):
 
 @final
 class Finder:
-    """The forms of all names, by their first word."""
+    """The forms of all names, looked up by their first words."""
 
-    def __init__(self, names: Iterable[tuple[int, str, str]]):
-        """`names`: number of the sense, name, part of speech."""
+    def __init__(self, names: Iterable[tuple[int, str, str]], *, without: frozenset[str] = frozenset()):
+        """`names`: number of the sense, name, part of speech. `without`: forms that are not looked for."""
         senses: dict[str, list[int]] = defaultdict(list)
         for number, name, pos in names:
             for form in forms(name, pos):
                 senses[form].append(number)
-        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        # by the first two words, or the only one: "of" alone opens hundreds of names
+        self._entries: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
         for form in sorted(senses, key=len, reverse=True):
-            first = WORD.search(form)
-            if first and form.lower() not in FUNCTION_WORDS:
-                entry = Entry(form, form[0].upper() + form[1:], first.start(), tuple(dict.fromkeys(senses[form])))
-                self._entries[first[0].lower()].append(entry)
+            words = list(WORD.finditer(form))[:2]
+            if words and form.lower() not in without:
+                capital = form[0].upper() + form[1:]
+                entry = Entry(form, capital, words[0].start(), tuple(dict.fromkeys(senses[form])))
+                self._entries[tuple(word[0].lower() for word in words)].append(entry)
 
     def find(self, sentence: str) -> Iterator[Found]:
         """What occurs, from left to right, without overlaps."""
+        words = list(WORD.finditer(sentence))
+        lower = [word[0].lower() for word in words]
         done = 0
-        for word in WORD.finditer(sentence):
-            entries = self._entries.get(word[0].lower())
-            if entries is None or word.start() < done:
+        for word, first, second in zip(words, lower, [*lower, ""][1:], strict=True):
+            if word.start() < done:
                 continue
-            here = [entry for entry in entries if _stands(entry, sentence, word.start() - entry.offset)]
+            # names of several words are longer and come first
+            here = [
+                entry
+                for key in ((first, second), (first,))
+                for entry in self._entries.get(key, ())
+                if _stands(entry, sentence, word.start() - entry.offset)
+            ]
             if here:
-                # longest first; a common and a proper noun can both stand at the head of a sentence
+                # a common and a proper noun can both stand at the head of a sentence
                 longest = [entry for entry in here if len(entry.form) == len(here[0].form)]
                 start = word.start() - longest[0].offset
                 done = start + len(longest[0].form)
@@ -83,7 +91,7 @@ def _stands(entry: Entry, sentence: str, start: int) -> bool:
 def _is_head(sentence: str, start: int) -> bool:
     """Whether nothing stands before it, or an opening quote does."""
     before = sentence[:start]
-    return not before.strip(OPENS) or before[-1] in "\"“"
+    return not before.strip(OPENS) or before[-1] in '"“'
 
 
 def relevant(senses: Iterable[Sense]) -> Iterator[tuple[int, str, str]]:

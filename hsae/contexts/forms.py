@@ -62,22 +62,14 @@ def forms(name: str, pos: str) -> tuple[str, ...]:
     """
     if pos == "n":
         cut = found.start() if (found := PREPOSITION.search(name)) else len(name)
-        ahead, head, behind = _last_word(name[:cut]), name[:cut], name[cut:]
-        word = head[len(ahead) :]
-        return _unique(name, (f"{ahead}{plural}{behind}" for plural in plurals(word)))
-    if pos == "v":
+        first = max(name.rfind(" ", 0, cut), name.rfind("-", 0, cut)) + 1
+        others = [name[:first] + plural + name[cut:] for plural in plurals(name[first:cut])]
+    elif pos == "v":
         head, space, behind = name.partition(" ")
-        return _unique(name, (f"{form}{space}{behind}" for form in tenses(head)))
-    return (name,)
-
-
-def _last_word(head: str) -> str:
-    """What stands before the last word."""
-    return head[: max(head.rfind(" "), head.rfind("-")) + 1]
-
-
-def _unique(name: str, others: "map[str] | object") -> tuple[str, ...]:
-    return tuple(dict.fromkeys([name, *others]))  # type: ignore[misc]
+        others = [form + space + behind for form in tenses(head)]
+    else:
+        others = []
+    return tuple(dict.fromkeys([name, *others]))
 
 
 def plurals(noun: str) -> tuple[str, ...]:
@@ -102,27 +94,23 @@ def _with_s(word: str) -> tuple[str, ...]:
 
 
 def tenses(verb: str) -> tuple[str, ...]:
-    """The third person, participles and past that a verb may have."""
+    """The third person, past and participles that a verb may have."""
+    third, irregular = _with_s(verb), TENSES.get(verb)
+    if irregular and irregular[-1].endswith("ing"):
+        return irregular
+    past = irregular or tuple(f"{stem}ed" for stem in _stems(verb))
+    return (*third, *past, *(f"{stem}ing" for stem in _stems(verb, ing=True)))
+
+
+def _stems(verb: str, *, ing: bool = False) -> tuple[str, ...]:
+    """What -ed is put to, or -ing."""
     if verb.endswith("ie"):
-        stems, participle = (verb[:-1],), verb[:-2] + "ying"
-    else:
-        stems, participle = _stems(verb), ""
-    regular = [f"{stem}{end}" for stem in stems for end in ("ed", "ing")]
-    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
-        regular = [verb[:-1] + "ied", verb + "ing"]
-    if participle:
-        regular = [verb + "d", participle]
-    irregular = TENSES.get(verb, ())
-    if irregular:
-        regular = [form for form in regular if form.endswith("ing")]
-    return (*_with_s(verb), *irregular, *regular)
-
-
-def _stems(verb: str) -> tuple[str, ...]:
-    """What -ed and -ing are put to."""
+        return (verb[:-2] + "y" if ing else verb[:-1],)
     if verb.endswith("e"):
-        return (verb[:-1],) if not verb.endswith(("ee", "ye", "oe")) else (verb[:-1], verb)
+        return (verb if ing and verb.endswith(("ee", "ye", "oe")) else verb[:-1],)
+    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
+        return (verb if ing else verb[:-1] + "i",)
     if DOUBLES.fullmatch(verb):
-        many = len(re.findall("[aeiouy]+", verb)) > 1
-        return (verb, verb + verb[-1]) if many else (verb + verb[-1],)
+        syllables = len(re.findall("[aeiouy]+", verb))
+        return (verb, verb + verb[-1]) if syllables > 1 else (verb + verb[-1],)
     return (verb + "k",) if verb.endswith("ic") else (verb,)

@@ -1,8 +1,9 @@
 """The twenty templates of HatCat, in its order, for the runs that reproduce its first stage.
 
-HatCat reads the first `n_samples` of them (stage_1_refinement.py), the bare term among them. They are openings
-of sentences rather than sentences, and the name stands in them as it is: no article, no capital. HatCat knew
-no roles; ours go by the hash of the template, so that the same contexts also serve a held-out evaluation.
+HatCat reads the first `n_samples` of them (stage_1_refinement.py), the bare term among them. They are
+openings of sentences rather than sentences, and the name stands in them as it is: no article, no capital.
+HatCat knew no roles; ours go by the hash of the template, so that the same contexts also serve a held-out
+evaluation.
 """
 
 from collections.abc import Iterator
@@ -53,12 +54,11 @@ def make(
 ) -> Iterator[Context]:
     """The name in each of the templates, in HatCat's order for every concept."""
     rows, have, each, *_ = wanted or everything(taxonomy)
-    shelf = [
-        (f"historical-{number:02d}", *text.split("{c}"), role_of(text))
-        for number, text in enumerate(TEMPLATES[: settings.first], start=1)
-    ]
+    shelf = list(enumerate(TEMPLATES[: settings.first], start=1))
     for row, before in zip(rows, have, strict=True):
         id, name = taxonomy.concepts[row].id, taxonomy.concepts[row].name
-        for template, ahead, behind, role in shelf[before : None if each is None else before + each]:
+        for number, text in shelf[before : None if each is None else before + each]:
+            ahead, behind = text.split("{c}")
             start, end = len(ahead), len(ahead) + len(name)
+            template, role = f"historical-{number:02d}", role_of(text)
             yield Context(id, f"{ahead}{name}{behind}", start, end, template, role, "historical")

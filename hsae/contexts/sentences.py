@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 
 ABBREVIATIONS = frozenset(
-    "mr mrs ms messrs dr prof rev st sr jr gen col capt lt sgt maj gov sen rep hon pres supt mt ft no nos vol "
-    "fig figs ed eds pp vs etc al cf viz e.g i.e inc ltd co corp dept est approx jan feb mar apr aug sept oct "
-    "nov dec".split()
+    """
+    mr mrs ms messrs dr prof rev st sr jr gen col capt lt sgt maj gov sen rep hon pres supt mt ft no nos vol
+    fig figs ed eds pp vs etc al cf viz e.g i.e inc ltd co corp dept est approx jan feb mar apr aug sept oct
+    nov dec
+    """.split()  # noqa: SIM905  a list literal would take eighty lines
 )
 END = re.compile(r"[.!?]+[\"'”’)\]]*(?= [\"'“‘(\[]*[A-Z0-9])")
 LAST_WORD = re.compile(r"[\w.]*$")

@@ -76,8 +76,8 @@ def make(
 ) -> Iterator[Context]:
     """The contexts of each concept; sentences with a gloss where there is one.
 
-    Each concept has an order of its own, in which the roles take turns: whoever asks for a few gets all roles,
-    and every sentence falls to about as many concepts as any other of its role.
+    Each concept has an order of its own, in which the roles take turns: whoever asks for a few gets all
+    roles, and every sentence falls to about as many concepts as any other of its role.
     """
     rows, have, each, *_ = wanted or everything(taxonomy)
     facts = facts_of(taxonomy)

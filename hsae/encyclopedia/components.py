@@ -49,6 +49,7 @@ def components(
     Raises `ValueError` where the design cannot tell the components apart.
     """
     n_c, n_t = (np.asarray(cells.sum(axis)).ravel() for axis in (1, 0))
+    by_concept, by_template = _filled(by_concept, n_c), _filled(by_template, n_t)
     n = float(n_c.sum())
     grand = n_c @ by_concept / n
     square = lambda mean: np.square(mean - grand).sum(1)
@@ -102,10 +103,7 @@ def effects(
         sparse.diags_array(1 / np.maximum(count, 1)) @ table
         for count, table in ((n_c, cells), (n_t, cells.T))
     )
-    # an empty group's mean is no number, and 0 times NaN would spread
-    mean_c, mean_t = (
-        np.where(count[:, None] > 0, mean, 0.0) for count, mean in ((n_c, by_concept), (n_t, by_template))
-    )
+    mean_c, mean_t = _filled(by_concept, n_c), _filled(by_template, n_t)
     concept, template = mean_c, np.zeros_like(mean_t)
     step, change = 0, np.inf
     while step < steps and change > tolerance:
@@ -117,6 +115,13 @@ def effects(
         concept = mean_c - share_c @ template
     concept = np.where(n_c[:, None] > 0, concept, np.nan)
     return Effects(concept, np.where(n_t[:, None] > 0, template, np.nan), step, change)
+
+
+def _filled(
+    mean: Float[np.ndarray, "group d"], count: Float[np.ndarray, " group"]
+) -> Float[np.ndarray, "group d"]:
+    """0 for the mean of an empty group, which is no number: 0 times NaN would spread."""
+    return np.where(count[:, None] > 0, mean, 0.0)
 
 
 @final

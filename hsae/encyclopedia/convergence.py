@@ -64,7 +64,7 @@ def relative_error(
     mean: Float[np.ndarray, "concept d"],
     trace: Float[np.ndarray, " concept"],
     *,
-    effective: float,
+    effective: float | int,
     centred: bool,
     level: float = 0.95,
 ) -> RelativeError:

@@ -66,7 +66,7 @@ def difference(
         "cka": _judged(lambda order: cka(one, other[order]), orders),
         "rsa": _judged(lambda order: _rank_correlation(ranks[0], ranks[1][np.ix_(order, order)]), orders),
         "procrustes": _judged(residual, orders, small=True),
-        "moved": [{"id": ids[kept[row]], "unexplained": float(unexplained[row])} for row in worst],
+        "moved": [{"id": ids[int(kept[row])], "unexplained": float(unexplained[row])} for row in worst],
     }
 
 

@@ -204,6 +204,17 @@ class Encyclopedia:
         """The names of all sources of contexts, sorted."""
         return self._names("source")
 
+    def mean_tokens(self) -> Float64[np.ndarray, " concept"]:
+        """Tokens of a context of each concept, on average; that of all contexts where it has none."""
+        tokens, count = [], []
+        for path in self.shards:
+            with self._file(path) as file:
+                concept, concepts = file["contexts/concept"][()], len(file["rows"])
+                tokens.append(np.bincount(concept, weights=file["contexts/tokens"][()], minlength=concepts))
+                count.append(np.bincount(concept, minlength=concepts))
+        total, n = np.concatenate(tokens), np.concatenate(count)
+        return np.where(n > 0, total / np.maximum(n, 1), total.sum() / max(1, n.sum()))
+
     @property
     def block_size(self) -> int:
         """Concepts in one shard."""

@@ -82,17 +82,17 @@ def historical_verdict(curve: HistoricalCurve) -> HistoricalVerdict:
     return HistoricalVerdict([name(value) for value in last], share, share.value >= SUPPORTED)
 
 
-def expected_difference(s2: float, n: float, m: float) -> float:
+def expected_difference(s2: float, n: float | int, m: float | int) -> float:
     """sqrt(s^2 (1/n + 1/m)): the root mean square of rel_difference; n may be infinite."""
     return math.sqrt(s2 * (1 / n + 1 / m))
 
 
-def relative_variance(rel_difference: float, n: float, m: float) -> float:
+def relative_variance(rel_difference: float, n: float | int, m: float | int) -> float:
     """s^2 that makes `rel_difference` the expected one: difference^2 / (1/n + 1/m)."""
     return rel_difference**2 / (1 / n + 1 / m)
 
 
-def contexts_needed(s2: float, threshold: float, *, m: float = math.inf) -> float:
+def contexts_needed(s2: float, threshold: float, *, m: float | int = math.inf) -> float:
     """The n at which the expected difference equals the threshold: 1 / (threshold^2 / s^2 - 1/m).
 
     `m=inf` asks for the error of the mean itself. Infinite where the reference's own error is already too

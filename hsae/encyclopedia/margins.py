@@ -32,13 +32,16 @@ class Prototypes(NamedTuple):
 def prototypes(
     x: Float[np.ndarray, "row d"], concept: Int[np.ndarray, " row"], *, concepts: int
 ) -> Prototypes:
-    """From whitened rows. Raises `ValueError` where no concept has two: how far rows scatter is then unknown."""
+    """From whitened rows. Raises `ValueError` where no concept has two: their scatter is unknown."""
     count = np.bincount(concept, minlength=concepts)
     mean = _sums(x, concept, concepts) / np.maximum(count, 1)[:, None]
     if (freedom := int(np.maximum(count - 1, 0).sum())) == 0:
         raise ValueError("no concept has two rows")
-    squares = np.einsum("rd,rd->", x, x, dtype=np.float64) - count @ _square(mean)
-    return Prototypes(count, mean.astype(x.dtype), float(squares / freedom))
+    mean = mean.astype(x.dtype)
+    squares = sum(
+        float(_square(x[rows] - mean[concept[rows]]).sum()) for rows in _blocks(np.arange(len(x)), 4096)
+    )
+    return Prototypes(count, mean, squares / freedom)
 
 
 def nearest_confusers(
@@ -51,12 +54,13 @@ def nearest_confusers(
     """
     concepts = len(known.count)
     empty = known.count == 0
-    square = np.where(empty, np.inf, _square(known.mean) - known.noise / np.maximum(known.count, 1))
+    mean = known.mean - _origin(known)
+    square = np.where(empty, np.inf, _square(mean) - known.noise / np.maximum(known.count, 1))
     kept = min(neighbours, concepts - 1)
     found = np.full((concepts, neighbours), -1)
     for start in range(0, concepts, block):
         rows = np.arange(start, min(start + block, concepts))
-        distance = (square - 2 * (known.mean[rows] @ known.mean.T)).astype(known.mean.dtype)
+        distance = square.astype(mean.dtype) - 2 * (mean[rows] @ mean.T)
         distance[rows - start, rows] = np.inf
         nearest = np.argpartition(distance, kept - 1, axis=1)[:, :kept] if kept else rows[:, None][:, :0]
         distance = np.take_along_axis(distance, nearest, 1)
@@ -87,40 +91,51 @@ def retrieval_margins(
     confusers: Int[np.ndarray, "concept neighbour"],
     *,
     level: float = 0.95,
-    block: int = 512,
+    block: int = 256,
 ) -> Margins:
     """Leave-template-out margins of whitened rows against each concept's confusers.
 
     Against confuser k, Student's one-sided bound by the spread over the concept's templates (each one draw);
     over confusers the smallest bound, which keeps its level without correction, for the claim is that *all*
-    of them are beaten (Berger 1982). A confuser that has no other template than t keeps t.
+    of them are beaten (Berger 1982). A confuser that has no other template than t keeps t. Concepts whose
+    confusers are all -1 are passed over, so that a look may judge only those that are due.
     """
     concepts = len(confusers)
     own = prototypes(x, concept, concepts=concepts)
     cells = _cells(x, concept, template, own)
     total, squares, used = (np.zeros(confusers.shape) for _ in range(3))
-    for here in _blocks(np.flatnonzero(cells.others > 0), block):
+    judged = (cells.others > 0) & (confusers >= 0).any(1)[cells.concept]
+    for here in _blocks(np.flatnonzero(judged), block):
         margin = _cell_margins(cells, own, confusers, here)
-        of = sparse.csr_matrix(
-            (np.ones(len(here)), (cells.concept[here], np.arange(len(here)))), (concepts, len(here))
-        )
+        first, last = cells.concept[here[[0, -1]]]
+        rows = slice(first, last + 1)  # cells are sorted by concept
+        ones = np.ones(len(here)), (cells.concept[here] - first, np.arange(len(here)))
+        of = sparse.csr_matrix(ones, shape=(last + 1 - first, len(here)))
         present = np.isfinite(margin)
         margin = np.where(present, margin, 0.0)
-        total, squares, used = total + of @ margin, squares + of @ margin**2, used + of @ present
+        total[rows] += of @ margin
+        squares[rows] += of @ margin**2
+        used[rows] += of @ present
     return _over_templates(total, squares, used, confusers, level)
 
 
 @final
 class _Cells(NamedTuple):
-    """Rows of one concept and one template: their mean, and the concept's mean without them."""
+    """Rows of one concept and one template, and the concept's mean without them; sorted by concept.
+
+    Means here are from a common origin, so that float32 squares keep their digits.
+    """
 
     concept: Int[np.ndarray, " cell"]
     key: Int[np.ndarray, " cell"]
     template: Int[np.ndarray, " cell"]
-    mean: Float[np.ndarray, "cell d"]
-    others: Int[np.ndarray, " cell"]
-    without: Float[np.ndarray, "cell d"]
     templates: int
+    count: Int[np.ndarray, " cell"]
+    others: Int[np.ndarray, " cell"]
+    candidates: Float[np.ndarray, "candidate d"]
+    """The means without each cell, and after them the concepts' whole means."""
+    length: Float[np.ndarray, " candidate"]
+    """Their debiased squared norms."""
 
 
 def _cells(
@@ -132,11 +147,17 @@ def _cells(
     _, code = np.unique(template, return_inverse=True)
     templates = int(code.max()) + 1
     key, cell, count = np.unique(concept * templates + code, return_inverse=True, return_counts=True)
-    of, sums = key // templates, _sums(x, cell, len(key))
+    of = key // templates
     others = own.count[of] - count
-    without = (own.mean[of] * own.count[of, None] - sums) / np.maximum(others, 1)[:, None]
-    mean = (sums / count[:, None]).astype(x.dtype)
-    return _Cells(of, key, key % templates, mean, others, without.astype(x.dtype), templates)
+    candidates = np.concatenate([_sums(x, cell, len(key)), own.mean])
+    without = candidates[: len(key)]
+    for here in _blocks(np.arange(len(key)), 4096):
+        whole = own.mean[of[here]] * own.count[of[here], None]
+        without[here] = (whole - without[here]) / np.maximum(others[here], 1)[:, None]
+    candidates -= _origin(own)
+    size = np.maximum(np.concatenate([others, own.count]), 1)
+    length = _square(candidates) - own.noise / size
+    return _Cells(of, key, key % templates, templates, count, others, candidates, length)
 
 
 def _cell_margins(
@@ -145,17 +166,25 @@ def _cell_margins(
     confusers: Int[np.ndarray, "concept neighbour"],
     here: Int[np.ndarray, " block"],
 ) -> Float[np.ndarray, "block neighbour"]:
-    """margin(c, k, t) of a block of cells against their concepts' confusers; inf where there is none."""
-    rivals = confusers[cells.concept[here]]
+    """margin(c, k, t) of a block of cells against their concepts' confusers; inf where there is none.
+
+    |h - p_k|^2 - |h - p_c|^2 = |p_k|^2 - |p_c|^2 - 2 h . (p_k - p_c)
+    """
+    concept, rivals = cells.concept[here], confusers[cells.concept[here]]
     key = rivals * cells.templates + cells.template[here, None]
     place = np.minimum(np.searchsorted(cells.key, key), len(cells.key) - 1)
     leave = (cells.key[place] == key) & (cells.others[place] > 0)
-    mean = np.where(leave[..., None], cells.without[place], own.mean[rivals])
-    count = np.where(leave, cells.others[place], own.count[rivals])
-    h = cells.mean[here]
-    theirs = _square(mean - h[:, None]) - own.noise / np.maximum(count, 1)
-    mine = _square(cells.without[here] - h) - own.noise / cells.others[here]
-    return np.where(rivals >= 0, theirs - mine[:, None], np.inf)
+    place = np.where(leave, place, len(cells.key) + rivals)
+    mine = cells.candidates[here]
+    whole = cells.candidates[len(cells.key) + concept] * own.count[concept, None]
+    h = ((whole - mine * cells.others[here, None]) / cells.count[here, None]).astype(mine.dtype)
+    dot = np.matmul(cells.candidates[place], h[:, :, None])[..., 0] - np.einsum("bd,bd->b", h, mine)[:, None]
+    margin = cells.length[place] - cells.length[here, None] - 2 * dot
+    return np.where(rivals >= 0, margin, np.inf)
+
+
+def _origin(own: Prototypes) -> Float[np.ndarray, " d"]:
+    return (own.count @ own.mean / own.count.sum()).astype(own.mean.dtype)
 
 
 def _over_templates(
@@ -184,10 +213,9 @@ def _over_templates(
 def _sums(
     x: Float[np.ndarray, "row d"], group: Int[np.ndarray, " row"], groups: int
 ) -> Float[np.ndarray, "group d"]:
-    # in the rows' own precision: a float64 copy of all of them would double the memory
+    # in the rows' own precision: in float64 all of them would take twice their memory
     ones = np.ones(len(x), dtype=x.dtype)
-    members = sparse.csr_matrix((ones, (group, np.arange(len(x)))), shape=(groups, len(x)))
-    return (members @ x).astype(np.float64)
+    return sparse.csr_matrix((ones, (group, np.arange(len(x)))), shape=(groups, len(x))) @ x
 
 
 def _square(x: Shaped[np.ndarray, "*row d"]) -> Float[np.ndarray, "*row"]:

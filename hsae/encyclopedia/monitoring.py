@@ -87,7 +87,8 @@ def largest_of(
     rows, concepts = scores.shape
     columns = concepts // GROUP
     if k >= columns:
-        return tuple(scores.topk(k))
+        best = scores.topk(k)
+        return best.values, best.indices
     # a group is every columns-th concept: neighbours in memory are compared side by side
     groups = scores.view(rows, GROUP, columns).amax(1).topk(k, sorted=False).indices
     members = (groups[:, :, None] + columns * torch.arange(GROUP, device=scores.device)).flatten(1)

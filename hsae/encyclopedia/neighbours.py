@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from hsae.concepts import Taxonomy
@@ -49,36 +49,45 @@ def nearest_to(prototypes: Prototypes, id: str, *, k: int) -> list[dict[str, Any
     return _named(prototypes, cosine, k=min(k, len(prototypes) - 1))
 
 
-def confusers(
-    prototypes: Prototypes, id: str, *, count: Int[Tensor, " concept"], k: int
-) -> list[dict[str, Any]]:
-    """The k concepts that contexts of `id` are most easily taken for, with distance, margin and confusion.
+@final
+class HeldOut(NamedTuple):
+    """The mean of n contexts of a concept that its vector knows nothing of (role tune or test)."""
 
-        distance  D = |w_c - w_k|, in standard deviations within concepts
-        margin    (D^2 / 2 - noise / n_c) / D: how far a new context of c lies, on average, on c's side of the
-                  border between the two means
-        confusion Phi(-margin): the share of such contexts that would fall on the other side
+    mean: Float[Tensor, " d"]
+    n: int
 
-    Without the term in n_c the distance between two means of few contexts, which is mostly noise, would pass
-    for separation. `count` is n of every prototype's mean. Means and spread are taken as Gaussian with one
-    covariance. Raises `UserError` for prototypes without a whitener: their distances have no unit.
+
+def confusers(prototypes: Prototypes, id: str, *, held_out: HeldOut | None, k: int) -> list[dict[str, Any]]:
+    """The k concepts that contexts of `id` are most easily taken for: nearest by |w_c - w_k|, with margins.
+
+        distance   D = |w_c - w_k|, in standard deviations within concepts
+        margin     (z - (w_c + w_k) / 2) . (w_c - w_k) / D with z of the held-out mean: how far contexts that
+                   w_c was not made of lie on c's side of the border
+        confusion  Phi(-margin sqrt(n / (n - 1))): the share of them on the other side, without bias if they
+                   are Gaussian around their mean with the covariance within (Lieberman & Resnikoff 1955)
+
+    Distances between means of few contexts are mostly noise, and the nearest are picked for it: only what was
+    held out tells a margin, so without it margin and confusion are None. Raises `UserError` for prototypes
+    without a whitener, whose distances have no unit.
     """
     if prototypes.whitener is None:
         raise UserError("margins are in units of the spread within concepts: whiten the prototypes.")
     row = _row(prototypes, id)
-    cosine = (prototypes.rows.float() @ prototypes.rows[row].float()).double()
-    norm = prototypes.norm.double()
-    square = norm.square() + norm[row].square() - 2 * norm * norm[row] * cosine
-    square[row] = torch.inf
-    distance = square.clamp(min=1e-12).sqrt()
+    w = prototypes.rows.float() * prototypes.norm[:, None]
+    distance = torch.linalg.vector_norm(w - w[row], dim=1)
+    distance[row] = torch.inf
     near = distance.topk(min(k, len(prototypes) - 1), largest=False)
-    margin = near.values / 2 - prototypes.noise / (int(count[row]) * near.values)
-    share = torch.special.ndtr(-margin)
-    columns = zip(near.indices.tolist(), near.values.tolist(), margin.tolist(), share.tolist(), strict=True)
-    return [
-        {"id": prototypes.ids[other], "distance": d, "margin": m, "confusion": p}
-        for other, d, m, p in columns
-    ]
+    named = [prototypes.ids[other] for other in near.indices.tolist()]
+    pairs = zip(named, near.values.tolist(), strict=True)
+    if held_out is None:
+        return [{"id": other, "distance": d, "margin": None, "confusion": None} for other, d in pairs]
+    z = (held_out.mean.to(prototypes.center) - prototypes.center) @ prototypes.whitener
+    other = w[near.indices]
+    margin = ((z - (w[row] + other) / 2) * (w[row] - other)).sum(1).double() / near.values
+    wider = (held_out.n / (held_out.n - 1)) ** 0.5 if held_out.n > 1 else torch.inf
+    share = torch.special.ndtr(-margin * wider)
+    columns = zip(pairs, margin.tolist(), share.tolist(), strict=True)
+    return [{"id": other, "distance": d, "margin": m, "confusion": p} for (other, d), m, p in columns]
 
 
 def card(
@@ -86,15 +95,15 @@ def card(
     prototypes: Prototypes,
     id: str,
     *,
-    count: Int[Tensor, " concept"],
-    error: float | None,
     n: Mapping[str, int],
+    error: float | None,
+    held_out: HeldOut | None,
     k: int = 8,
 ) -> dict[str, Any]:
     """All that is known of a concept, ready for JSON.
 
-    `count` is of the prototypes' rows, `n` the concept's contexts by role, `error` its relative error (None
-    below two contexts).
+    `n` is the concept's contexts by role, `error` its relative error (None below two contexts), `held_out`
+    what margins are taken of. Prototypes without a whitener have no confusers to tell.
     """
     concept = taxonomy[id]
     row = taxonomy.index[id]
@@ -113,7 +122,7 @@ def card(
         "children": [taxonomy.concepts[child].id for child in taxonomy.children[row]],
         "senses": senses,
         "nearest": nearest_to(prototypes, id, k=k),
-        "confusers": [] if prototypes.whitener is None else confusers(prototypes, id, count=count, k=k),
+        "confusers": [] if prototypes.whitener is None else confusers(prototypes, id, held_out=held_out, k=k),
     }
 
 

@@ -5,7 +5,7 @@
 
 So location and scale are each concept's own and the shape of the upper tail is shared: 50,000 concepts tested
 at once need p below 1e-6, more than the rows of any background could show for a single concept. p is never
-below 1 / (1 + scores), and z is read off a grid of 1/64 towards the larger p. Source: Phipson & Smyth 2010;
+below 1 / (1 + scores), and z is read off a grid of 1/256 towards the larger p. Source: Phipson & Smyth 2010;
 Efron 2004 (pooled nulls).
 
 Scores are affine in the row, so mean and std follow from the background's mean [d] and covariance [d d]: the
@@ -32,7 +32,7 @@ from hsae.journal import whole
 
 TENSORS, CARD = "nulls.safetensors", "nulls.json"
 
-LOW, HIGH, STEP = -16.0, 64.0, 1 / 64
+LOW, HIGH, STEP = -16.0, 64.0, 1 / 256
 BINS = int((HIGH - LOW) / STEP)
 
 MOST = 2**24

@@ -42,9 +42,7 @@ class Prototypes:
     """Row c belongs to the concept `ids[c]`.
 
     `unit` is u in the dtype it rests in; an int8 row is u times a factor of its own, which its length tells.
-    `whitener` is L, None for the identity. `noise` is tr(S_within S^-1): the squared length that one context
-    adds to z beyond its concept's mean (0 without a whitener). `left_out` counts concepts without a
-    prototype, by reason.
+    `whitener` is L, None for the identity. `left_out` counts concepts without a prototype, by reason.
     """
 
     ids: tuple[str, ...]
@@ -53,7 +51,6 @@ class Prototypes:
     center: Float[Tensor, " d"]
     whitener: Float[Tensor, "d d"] | None
     kind: Score = "cosine"
-    noise: float = 0.0
     model: str = ""
     site: str = ""
     shrinkage: float = 0.0
@@ -84,7 +81,7 @@ class Prototypes:
                 "Bootstrap first: hsae job=bootstrap stage=templates"
             )
         center = mean[known].double().mean(0)
-        whitener, noise = (None, 0.0) if within is None else _whitener(within.double(), shrinkage)
+        whitener = None if within is None else _whitener(within.double(), shrinkage)
         vectors = mean.double() - center
         vectors = vectors if whitener is None else vectors @ whitener
         norm = vectors.norm(dim=1)
@@ -97,7 +94,6 @@ class Prototypes:
             center=center.float(),
             whitener=None if whitener is None else whitener.float(),
             kind=kind,
-            noise=noise,
             model=model,
             site=site,
             shrinkage=shrinkage,
@@ -175,7 +171,7 @@ class Prototypes:
             draft.write_text(json.dumps({"concepts": len(self), **said}, indent=1) + "\n")
 
 
-_SAID = ("kind", "dtype", "model", "site", "shrinkage", "noise", "left_out")
+_SAID = ("kind", "dtype", "model", "site", "shrinkage", "left_out")
 
 
 def load(folder: Path, *, model: str | None = None) -> Prototypes:
@@ -202,8 +198,8 @@ def _unpacked(packed: Tensor | None, d: int) -> Tensor | None:
     return whitener
 
 
-def _whitener(within: Float[Tensor, "d d"], shrinkage: float) -> tuple[Float[Tensor, "d d"], float]:
-    """L and tr(S_within S^-1), S = (1 - shrinkage) S_within + shrinkage tr(S_within) / d I."""
+def _whitener(within: Float[Tensor, "d d"], shrinkage: float) -> Float[Tensor, "d d"]:
+    """L for S = (1 - shrinkage) S_within + shrinkage tr(S_within) / d I."""
     if not 0 <= shrinkage <= 1:
         raise ConfigError(f"shrinkage is a share between 0 and 1, not {shrinkage}.")
     one = torch.eye(len(within), dtype=within.dtype, device=within.device)
@@ -215,8 +211,7 @@ def _whitener(within: Float[Tensor, "d d"], shrinkage: float) -> tuple[Float[Ten
             "contexts for its width.\nRaise the shrinkage (0.1, say), or give the concepts more contexts."
         )
     # S = R R^T, so L = R^-T: upper triangular, half the bytes on disk
-    whitener = torch.linalg.solve_triangular(root, one, upper=False).T.contiguous()
-    return whitener, float((whitener.T @ within @ whitener).diagonal().sum())
+    return torch.linalg.solve_triangular(root, one, upper=False).T.contiguous()
 
 
 def _encode(unit: Float[Tensor, "concept d"], dtype: Dtype) -> Shaped[Tensor, "concept d"]:

@@ -18,7 +18,7 @@ def reliability(squared: Float[np.ndarray, " concept"]) -> Float[np.ndarray, " c
     return 1 / (1 + squared)
 
 
-def spearman_brown(r: float, factor: float) -> float:
+def spearman_brown(r: float, factor: float | int) -> float:
     """Reliability of a mean over `factor` times as many contexts: k R / (1 + (k - 1) R)."""
     return factor * r / (1 + (factor - 1) * r)
 
@@ -34,7 +34,7 @@ def contexts_for(
     return count * squared * target / (1 - target)
 
 
-def population_reliability(concept: float, residual: float, n: float) -> float:
+def population_reliability(concept: float, residual: float, n: float | int) -> float:
     """R(n) = sigma_c^2 / (sigma_c^2 + sigma_eps^2 / n), from variance components."""
     return concept / (concept + residual / n)
 

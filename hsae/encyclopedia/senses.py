@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 LEAST_ROWS, LEAST_SHARE = 16, 0.2
+STRONG = 6.0
+"""A difference in BIC that counts as strong evidence (Kass & Raftery 1995)."""
 STEPS = 20
 
 
@@ -26,16 +28,16 @@ class Senses(NamedTuple):
     """Per concept, how much better two senses explain it than one, and which rows they would be."""
 
     gain: Float[np.ndarray, " concept"]
-    """The smaller of the two differences in BIC, negative where one sense explains more; -inf where rows are too few or a group too small."""
+    """The smaller difference in BIC; -inf where rows are too few, or a group too small."""
     share: Float[np.ndarray, " concept"]
     """Of the smaller group."""
     second: Bool[np.ndarray, " row"]
-    """The rows of the smaller group: the split that is proposed where the gain is positive."""
+    """The rows of the smaller group: what is proposed where `split` is true."""
 
     @property
     def split(self) -> Bool[np.ndarray, " concept"]:
-        """The concepts that are better explained as two."""
-        return self.gain > 0
+        """The concepts that are better explained as two, on strong evidence."""
+        return self.gain > STRONG
 
 
 def senses(

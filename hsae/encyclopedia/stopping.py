@@ -118,7 +118,7 @@ def decide(evidence: Evidence, rule: Rule, *, before: Decisions | None = None) -
     if before is None:
         return Decisions(list(status), look, reason)
     for row in np.flatnonzero(~due):
-        if before.status[row] in ("converged", "ambiguous", "dead", status[row]):
+        if before.status[row] in ("converged", "ambiguous", "dead"):
             status[row], reason[row] = before.status[row], before.reason[row]
     return Decisions(list(status), np.maximum(look, before.look), reason)
 
@@ -134,6 +134,7 @@ def _reason(
         "sources": f"{evidence.sources[row]} of {rule.sources} sources",
     }
     lacking = ", ".join(words[need] for need, met in needs.items() if not met[row])
+    lacking = lacking or "nothing lacks now, to be judged at its next look"
     match status:
         case "converged":
             return (

@@ -4,6 +4,7 @@ A concept that ran out of budget at n contexts has not converged *up to* n. To d
 converging at n, makes the rest look quick; it is a censored observation instead.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
@@ -35,7 +36,7 @@ class ConvergenceCurve(NamedTuple):
 def convergence_curve(
     n: Int[np.ndarray, " concept"], converged: Bool[np.ndarray, " concept"], *, level: float = 0.95
 ) -> ConvergenceCurve:
-    """Share of concepts converged by n contexts, one minus Kaplan and Meier's estimate, with Greenwood's interval.
+    """Share of concepts converged by n contexts, 1 - Kaplan and Meier's estimate, with Greenwood's interval.
 
     `n` counts a concept's contexts when it converged, or up to now (then censored). The interval is computed
     on the log-log scale, which keeps it within [0, 1]. Where its formula has no value, before the first and
@@ -43,7 +44,9 @@ def convergence_curve(
     Kaplan & Meier 1958; Kalbfleisch & Prentice 1980.
     """
     survival = ecdf(_sample(n, converged)).sf
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with warnings.catch_warnings():
+        # SciPy warns of the NaN that the docstring above promises to mend
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
         interval = survival.confidence_interval(level, method="log-log")
     steps = survival.quantiles.astype(np.int64)
     at_risk = len(n) - np.searchsorted(np.sort(n), steps)

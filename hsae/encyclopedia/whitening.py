@@ -1,4 +1,4 @@
-"""The space in which contexts of one concept scatter equally in all directions; concepts are compared there."""
+"""The space in which contexts of one concept scatter equally in all directions: for comparing concepts."""
 
 import numpy as np
 from jaxtyping import Float

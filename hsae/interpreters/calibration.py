@@ -14,7 +14,11 @@ from torch import Tensor
 from hsae.interpreters.base import BATCH, Interpreter, Rows
 
 BOUNDS = 1e-3, 1e3
-"""Of the factor on the logits: where every row of tune is right, its likelihood has no maximum."""
+"""Of the factor on the logits."""
+
+FLAT = 1e-6
+"""Slope of the mean loss by the log of the factor, in nats, at which it is found. Where every row of tune is
+right, the likelihood has no maximum; it then ends where more would gain no more than that."""
 
 
 @torch.no_grad()
@@ -29,12 +33,11 @@ def fit_temperature(interpreter: Interpreter, tune: Rows, *, batch: int = BATCH)
     b = min(max(1 / interpreter.temperature.item(), low), high)
     for _ in range(50):
         slope, curvature = _derivatives(interpreter, tune, b, batch=batch)
+        if abs(slope) * b <= FLAT * len(tune.concept):
+            break
         low, high = (b, high) if slope < 0 else (low, b)
         newton = b - slope / curvature if curvature > 0 else high
-        step = newton if low < newton < high else (low * high) ** 0.5
-        if abs(step - b) <= 1e-6 * b:
-            break
-        b = step
+        b = newton if low < newton < high else (low * high) ** 0.5
     interpreter.temperature.fill_(1 / b)
     return 1 / b
 

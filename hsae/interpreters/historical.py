@@ -5,7 +5,7 @@
 
 It is given one activation, a sequence of length 1. The softmax over a single score is 1 whatever the query
 and the key are: their weights, 2.1 of the 13,453,288 at d=640 and 1,000 concepts, never get a gradient, and
-the network is an MLP. Its source does not survive in our notes with the encoder's nonlinearity; GELU here.
+the network is an MLP. Which nonlinearity stood in its layers is not recorded; here it is GELU.
 
 What is mended is around it: rows are normalised by the statistics of `fit`, and these are saved. What is not:
 concepts without a row keep their output, and nothing refuses to be asked for them, so that the historical

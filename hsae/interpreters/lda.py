@@ -55,9 +55,14 @@ class LDA(Interpreter):
         return self.masked((x.flatten(1) - self.center) @ self.weight.T - self.offset)
 
     def fit(
-        self, fit: Rows, tune: Rows, *, device: torch.device | str, checkpoint: Path | None
+        self,
+        fit: Rows,
+        tune: Rows,
+        *,
+        device: torch.device | str,
+        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
     ) -> Iterator[Step]:
-        """Means and covariance of `fit`; `tune` is only judged by; nothing to resume."""
+        """Means and covariance of `fit`; `tune` is only judged by."""
         self.check(fit, tune)
         self.to(device).learn(classes(fit, concepts=self.concepts))
         loss = nll(self, tune)

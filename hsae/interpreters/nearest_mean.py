@@ -51,9 +51,14 @@ class NearestMean(Interpreter):
         return self.masked(centred @ self.mean.T - self.offset)
 
     def fit(
-        self, fit: Rows, tune: Rows, *, device: torch.device | str, checkpoint: Path | None
+        self,
+        fit: Rows,
+        tune: Rows,
+        *,
+        device: torch.device | str,
+        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
     ) -> Iterator[Step]:
-        """Means of `fit`, temperature by `tune`; nothing to resume."""
+        """Means of `fit`, temperature by `tune`."""
         self.check(fit, tune)
         self.to(device).learn(classes(fit, concepts=self.concepts))
         fit_temperature(self, tune)

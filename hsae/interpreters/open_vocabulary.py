@@ -89,9 +89,14 @@ class OpenVocabulary(Interpreter):
         return normalize(mapped, dim=1) @ normalize(glosses - self.middle, dim=1).T
 
     def fit(
-        self, fit: Rows, tune: Rows, *, device: torch.device | str, checkpoint: Path | None
+        self,
+        fit: Rows,
+        tune: Rows,
+        *,
+        device: torch.device | str,
+        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
     ) -> Iterator[Step]:
-        """The map by `fit`, the temperature by `tune`; nothing to resume."""
+        """The map by `fit`, the temperature by `tune`."""
         self.check(fit, tune)
         self.to(device)
         if not self.glosses.any():
@@ -133,10 +138,7 @@ def word_vectors(taxonomy: Taxonomy, *, width: int) -> Float[Tensor, "concept wi
     held = Counter(word for words in texts for word in words)
     row = {word: number for number, word in enumerate(held)}
     signs = torch.stack(
-        [
-            torch.randint(2, (width,), generator=stream(0, f"gloss word {word}")) * 2.0 - 1
-            for word in held
-        ]
+        [torch.randint(2, (width,), generator=stream(0, f"gloss word {word}")) * 2.0 - 1 for word in held]
     )
     rarity = torch.tensor([len(taxonomy) / count for count in held.values()]).log()
     indices = torch.tensor([row[word] for words in texts for word in words])

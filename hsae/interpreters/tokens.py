@@ -1,6 +1,7 @@
 """A transformer over the places of an activation (sites, or sites x tokens): it has something to attend to.
 
-    tokens = W normalised(x[place]) + b + e[place];   logits = Linear(LayerNorm(encoder([query; tokens])[query]))
+    tokens = W normalised(x[place]) + b + e[place]
+    logits = Linear(LayerNorm(encoder([query; tokens])[query]))
 
 One learned query reads what the places tell it; in the first layer already, its attention weighs places by
 what they hold.

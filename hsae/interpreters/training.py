@@ -46,14 +46,13 @@ class Learner(Interpreter):
         """The logits of concepts that were seen."""
         return self.masked(self.logits(self.normalise(x)))
 
-    def loss(
-        self, x: Float[Tensor, "row site d"], concept: Int64[Tensor, " row"]
-    ) -> Float[Tensor, ""]:
+    def loss(self, x: Float[Tensor, "row site d"], concept: Int64[Tensor, " row"]) -> Float[Tensor, ""]:
         """Mean of -log p(concept | x)."""
         return nn.functional.cross_entropy(self.scores(x).float(), concept)
 
     def prepare(self, fit: Rows) -> None:
         """What is learned of `fit` before the first step: which concepts there are, and their scale."""
+        self.temperature.fill_(1.0)
         self.see(fit.concept)
         self.normalise.learn(fit)
 
@@ -171,7 +170,9 @@ class Training:
         try:
             self.step, self.stale, of, rows = (int(number) for number in state["position"])
             if (of, rows) != (self.of, len(self.rows.concept)):
-                raise RuntimeError(f"{of} steps over {rows} rows, not {self.of} over {len(self.rows.concept)}")
+                raise RuntimeError(
+                    f"{of} steps over {rows} rows, not {self.of} over {len(self.rows.concept)}"
+                )
             self.lowest = state["lowest"].item()
             self.best = {name: state[f"best.{name}"] for name in self.best}
             self.interpreter.load_state_dict({name: state[f"now.{name}"] for name in self.best})

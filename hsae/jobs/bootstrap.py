@@ -6,8 +6,9 @@ hsae job=bootstrap stage=templates concepts=wordnet concepts.n=1000
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from hsae import build
 from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
@@ -15,10 +16,36 @@ from hsae.execute import Job
 from hsae.lm import cost, files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hsae.contexts import Attempt, Context, Wanted
     from hsae.encyclopedia import Encyclopedia
+    from hsae.encyclopedia.writer import Reading, Stage
+    from hsae.lm import LM
 
 WRITES = "encyclopedia"
 FORMAT = 2
+
+CONFUSERS = 8
+"""Concepts that a concept is most easily taken for, as makers of contexts are told."""
+
+
+class Stop(Part):
+    """What it takes to be done with a concept; see `hsae.encyclopedia.stopping`."""
+
+    looks: tuple[PositiveInt, ...]
+    """Contexts at which a concept is judged; the last is all that is read of it."""
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    """Chance of a wrong bound over all looks."""
+    error: PositiveFloat
+    """Largest upper bound of the relative error; 1/3 is a reliability of 0.9."""
+    templates: PositiveInt
+    sources: PositiveInt
+    """Different templates, and sources, that a concept must have been read in."""
+    hopeless_after: PositiveInt
+    """Contexts before a concept may be called dead."""
+    hopeless_p: Annotated[float, Field(gt=0, lt=1)]
+    """It is, if a pseudo-word is as reliable with a higher probability."""
 
 
 class Settings(Part):
@@ -29,6 +56,10 @@ class Settings(Part):
     """Which tokens' mean is the vector of a context; the first is what readers take if they name none."""
     sample: NonNegativeInt
     """Raw rows that are kept of each concept and role, at most."""
+    controls: NonNegativeInt
+    """So many pseudo-words, placeholders and concepts under another's gloss are read beside the concepts."""
+    stop: Stop
+    """When a refinement is done with a concept."""
 
 
 def needs(config: Config) -> dict[str, Need]:
@@ -43,7 +74,8 @@ def choices(config: Config) -> dict[str, object]:
         "concepts": contents("concepts", config.concepts),
         "contexts": {name: config.contexts[name].model_dump() for name in config.stage.contexts},
         "stage": config.stage.model_dump(exclude={"after"}),
-        **config.job.model_dump(exclude={"name"}),
+        **config.job.model_dump(exclude={"name"} if config.stage.rounds else {"name", "stop"}),
+        **({"policy": config.policy.model_dump(), "site": config.site} if config.stage.rounds else {}),
     }
 
 
@@ -69,16 +101,13 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
-    from hsae.concepts.chosen import chosen_taxonomy
-    from hsae.contexts.chosen import chosen_contexts
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.writer import Reading, Stage, block_size, write
+    from hsae.encyclopedia.writer import Reading, Stage
     from hsae.lm import chosen_lm
 
     config = job.config
     earlier = Encyclopedia(job.inputs["earlier"].folder) if "earlier" in job.inputs else None
     lm = chosen_lm(config)
-    taxonomy = earlier.taxonomy if earlier else chosen_taxonomy(config)
     reading = Reading(
         sites=config.layers.resolve(lm.layers),
         poolings=config.job.poolings,
@@ -86,16 +115,102 @@ def run(job: Job) -> dict[str, int | float | str]:
         batch_tokens=config.hardware.batch_tokens,
     )
     stage = Stage(config.stage.name, config.stage.number)
-    contexts = chosen_contexts(config, taxonomy)
-    blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
-    for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
-        pass
+    if config.stage.rounds:
+        _refine(job, lm, earlier, reading, stage)
+    else:
+        _read_all(job, lm, earlier, reading, stage)
     made = Encyclopedia(job.out)
     if too_long := made.stages[-1]["too_long"]:
         concept, template = too_long[0]
         job.say(f"{len(too_long)} contexts do not fit into the model, such as {template} of {concept}")
         job.log.table("contexts that do not fit", ["concept", "template"], too_long)
     return _headline(made)
+
+
+def _read_all(job: Job, lm: "LM", earlier: "Encyclopedia | None", reading: "Reading", stage: "Stage") -> None:
+    """All contexts of every concept, and of the controls."""
+    from hsae.concepts.chosen import chosen_taxonomy
+    from hsae.concepts.controls import controls
+    from hsae.contexts.chosen import chosen_contexts
+    from hsae.encyclopedia.encyclopedia import CONTROLS
+    from hsae.encyclopedia.writer import block_size, write
+
+    config = job.config
+    taxonomy = earlier.taxonomy if earlier else chosen_taxonomy(config)
+    contexts = chosen_contexts(config, taxonomy)
+    blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
+    for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
+        pass
+    if config.job.controls:
+        length = lambda word: len(lm.reader.ids([f" {word}"])[0])
+        words = (
+            earlier.controls.taxonomy
+            if earlier is not None and earlier.controls is not None
+            else controls(taxonomy, each=config.job.controls, seed=0, length=length)
+        )
+        (job.out / CONTROLS).mkdir(exist_ok=True)
+        before = None if earlier is None else earlier.controls
+        for _ in write(
+            lm,
+            words,
+            chosen_contexts(config, words),
+            job.out / CONTROLS,
+            reading=reading,
+            stage=stage,
+            earlier=before,
+        ):
+            pass
+
+
+def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", stage: "Stage") -> None:
+    """Some more contexts of the concepts that the policy picks, round after round."""
+    from hsae.encyclopedia.evidence import evidence
+    from hsae.encyclopedia.refine import Choices, Rounds, refine
+    from hsae.encyclopedia.stopping import Rule
+    from hsae.policies.view import View
+
+    config, chosen = job.config, job.config.stage
+    site = files.studied_site(config, earlier.sites) if config.site else earlier.sites[-1]
+    policy, settings = build.plugin("policy", config.policy)
+    rule = Rule(**config.job.stop.model_dump())
+    choices = Choices(
+        contexts=_makers(config, lm, site),
+        score=lambda book, number: policy.score(View(book, site), settings, seed=number),
+        evidence=lambda book, exhausted: evidence(book, site, rule, exhausted=exhausted),
+    )
+    rounds = Rounds(chosen.rounds, chosen.each, chosen.share, chosen.budget, rule)
+    steps = refine(lm, earlier, job.out, reading=reading, stage=stage, rounds=rounds, choices=choices)
+    for _ in job.progress(_rounds(steps), total=chosen.rounds, desc="rounds"):
+        pass
+
+
+def _makers(
+    config: Config, lm: "LM", site: str
+) -> "Callable[[Encyclopedia, Wanted], Iterator[Context | Attempt]]":
+    """The stage's makers, told what each concept is most easily taken for, and given a model to write."""
+    from functools import partial
+
+    from hsae.contexts.chosen import chosen_contexts
+    from hsae.encyclopedia.evidence import confusers_of
+    from hsae.lm.sampling import sample
+
+    def make(book: "Encyclopedia", wanted: "Wanted") -> "Iterator[Context | Attempt]":
+        nearest = confusers_of(book, site, neighbours=CONFUSERS)
+        confusers = {row: [other for other in nearest[row].tolist() if other >= 0] for row in wanted.rows}
+        return chosen_contexts(
+            config, book.taxonomy, wanted._replace(lm=lm, confusers=confusers, sample=partial(sample, lm))
+        )
+
+    return make
+
+
+def _rounds(steps: "Iterator[tuple[int, int]]") -> "Iterator[None]":
+    """An item for every round that begins."""
+    said = -1
+    for number, _ in steps:
+        for _ in range(said, number):
+            yield
+        said = number
 
 
 def _headline(encyclopedia: "Encyclopedia") -> dict[str, int | float | str]:

@@ -30,8 +30,10 @@ def compose(
     facts: Sequence[tuple[str, Markup | str]],
     sections: Sequence[Section],
     footer: Markup | str,
+    job: str = "report",
+    style: str = "",
 ) -> str:
-    """The whole page as one text."""
+    """The whole page as one text; `job` made it, `style` is CSS of its own behind the common one."""
     links = [tag("a", section.title, href=f"#{section.id}") for section in sections]
     cells = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
     slots = {
@@ -41,11 +43,12 @@ def compose(
         "contents": tag("nav", links, aria_label="contents"),
         "sections": join(*(section.markup() for section in sections)),
         "footer": join(footer),
-        "style": _file("page.css"),
-        "script": _file("page.js"),
+        "job": join(job),
+        "style": read("page.css") + style,
+        "script": read("page.js"),
     }
     # one pass: what a slot holds is never searched for slots
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: slots[found[1]], _file("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: slots[found[1]], read("page.html"))
 
 
 def figure(body: Markup, caption: Markup | str) -> Markup:
@@ -64,5 +67,6 @@ def panels(titled: Sequence[tuple[str, Markup]]) -> Markup:
     )
 
 
-def _file(name: str) -> str:
+def read(name: str) -> str:
+    """A file that lies beside the report's code."""
     return files("hsae.report").joinpath(name).read_text(encoding="utf-8")

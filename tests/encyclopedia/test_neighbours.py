@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from worlds_prototypes import CONCEPTS, D, World, taxonomy, world
+from worlds_prototypes import CONCEPTS, D, taxonomy, world
 
 from hsae.encyclopedia.difference import cka, difference, rotation, rsa
-from hsae.encyclopedia.neighbours import card, confusers, find, nearest, nearest_to
+from hsae.encyclopedia.neighbours import HeldOut, card, confusers, find, nearest, nearest_to
 from hsae.encyclopedia.prototypes import Prototypes
 from hsae.errors import UserError
 
@@ -31,44 +31,49 @@ def test_a_concept_s_neighbours_are_its_family():
     assert sum("-2" in f["id"] for f in found) >= 4
 
 
-@pytest.mark.parametrize("n", [3, 20])
-def test_confusion_is_the_share_of_new_contexts_beyond_the_border(n):
-    toy, concepts, spare = world(apart=0.45), 60, 600
-    true = toy.mean[:concepts]
-    contexts = toy.rows(torch.arange(concepts).repeat_interleave(n), seed=2).view(concepts, n, D)
-    learnt = Prototypes.of(contexts.mean(1), toy.within, ids=IDS[:concepts], shrinkage=0.0, dtype="float32")
+@pytest.mark.parametrize("held", [1, 2, 6])
+def test_confusion_is_the_share_of_new_contexts_beyond_the_border(held):
+    toy, concepts, n = world(apart=0.25), 90, 3
+    every = toy.rows(torch.arange(concepts).repeat_interleave(n + held + 300), seed=2).view(concepts, -1, D)
+    fit, out, new = every.split([n, held, 300], 1)
+    learnt = Prototypes.of(fit.mean(1), toy.within, ids=IDS[:concepts], shrinkage=0.0, dtype="float32")
+    w = learnt.rows * learnt.norm[:, None]
     told, seen, naive = [], [], []
-    for row in range(1, concepts, 3):
-        best = confusers(learnt, IDS[row], count=torch.full((concepts,), n), k=3)
-        x = World(true, toy.spread).rows(torch.full((spare,), row), seed=100 + row)
-        z = learnt.features(x) if learnt.kind == "discriminant" else (x - learnt.center) @ learnt.whitener
-        w = learnt.rows * learnt.norm[:, None]
-        for one in best:
+    for row in range(concepts):
+        z = (new[row] - learnt.center) @ learnt.whitener
+        for one in confusers(learnt, IDS[row], held_out=HeldOut(out[row].mean(0), held), k=3):
             other = learnt.index[one["id"]]
             seen.append(((z - w[row]).norm(dim=1) > (z - w[other]).norm(dim=1)).float().mean().item())
             told.append(one["confusion"])
             naive.append(torch.special.ndtr(torch.tensor(-one["distance"] / 2)).item())
-    assert np.mean(told) == pytest.approx(np.mean(seen), abs=0.02)
-    if n == 3:
-        assert np.mean(naive) < np.mean(seen) - 0.04, "distances of noisy means alone promise too much"
+    error = np.std(np.subtract(told, seen).reshape(-1, 3).mean(1)) / concepts**0.5
+    assert np.mean(told) == pytest.approx(np.mean(seen), abs=3 * error)
+    assert np.mean(naive) < np.mean(seen) - 0.1, "distances between noisy means promise too much"
+
+
+def test_without_held_out_contexts_no_margin_is_told():
+    found = confusers(world().prototypes(), "t:child-2.5", held_out=None, k=2)
+    assert [(one["margin"], one["confusion"]) for one in found] == [(None, None)] * 2
 
 
 def test_margins_need_a_unit():
     toy = world()
     plain = Prototypes.of(toy.mean, None, ids=IDS, shrinkage=0.0)
     with pytest.raises(UserError, match="whiten"):
-        confusers(plain, IDS[3], count=torch.ones(CONCEPTS, dtype=torch.int64), k=2)
+        confusers(plain, IDS[3], held_out=None, k=2)
 
 
 def test_a_card_tells_all_of_a_concept():
     tree, prototypes = taxonomy(), world().prototypes(model="m", site="resid_post.2")
-    count = torch.full((CONCEPTS,), 12)
-    found = card(tree, prototypes, "t:family-4", count=count, error=0.2, n={"fit": 12, "test": 4}, k=3)
+    held_out = HeldOut(world().mean[tree.index["t:family-4"]], 4)
+    n = {"fit": 12, "tune": 4}
+    found = card(tree, prototypes, "t:family-4", n=n, error=0.2, held_out=held_out, k=3)
     assert found["path"] == ["thing"] and found["parents"] == ["t:thing"]
     assert found["children"] == [f"t:child-4.{child}" for child in range(15)]
-    assert found["contexts"] == {"fit": 12, "test": 4} and found["relative_error"] == 0.2
+    assert found["contexts"] == n and found["relative_error"] == 0.2
     assert len(found["nearest"]) == len(found["confusers"]) == 3
-    assert found["confusers"][0]["margin"] <= found["confusers"][-1]["margin"]
+    margins = [one["margin"] / one["distance"] for one in found["confusers"]]
+    assert margins == pytest.approx([0.5] * 3, rel=1e-3), "held-out contexts around the mean itself"
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -102,7 +107,9 @@ def test_a_rotation_a_factor_and_a_shift_are_no_difference():
 def test_unrelated_encyclopedias_look_like_their_null():
     found = difference(means(0), means(1), ids=[str(i) for i in range(120)], seed=0, draws=39)
     assert all(found[name]["p"] > 0.05 for name in ("cka", "rsa", "procrustes"))
-    assert found["procrustes"]["value"] > 0.8, "on concepts that it was not fitted on, a rotation explains nothing"
+    assert found["procrustes"]["value"] > 0.8, (
+        "on concepts that it was not fitted on, a rotation explains nothing"
+    )
     assert found["cka"]["null"] > 0.05, "linear CKA of unrelated rows is well above 0"
 
 
@@ -146,7 +153,7 @@ def test_more_concepts_than_are_looked_at_are_sampled():
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(UserError, match="10 concepts or more"):
-        difference(means(0), means(0)[:5], ids=[], seed=0)
+        difference(means(0)[:5], means(0)[:5], ids=[], seed=0)
     broken = means(0)
     broken[3] = np.nan
     with pytest.raises(UserError, match="without a mean"):

@@ -44,9 +44,9 @@ class World:
         return self.mean[concept] + noise @ self.spread
 
     def background(self, n: int, *, seed: int) -> Tensor:
-        """Tokens of no concept: around another point, in another shape."""
+        """Tokens of no concept: around another point, wider than concepts are."""
         noise = torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
-        return 3.0 + 2.0 * noise @ self.spread + 0.5 * noise.flip(1)
+        return 4.9 + 3.0 * noise @ self.spread
 
     def prototypes(self, **choices) -> Prototypes:
         chosen = {"ids": [c.id for c in taxonomy()], "shrinkage": 0.0, **choices}
@@ -54,13 +54,13 @@ class World:
 
 
 def world(*, seed: int = 0, apart: float = 1.0) -> World:
-    """Families lie apart, children around their family, all far from the origin."""
+    """Families lie 3 apart from the root in every whitened unit, children 2 from their family, far from the
+    origin; `apart` scales both."""
     draw = torch.Generator().manual_seed(seed)
     normal = lambda *shape: torch.randn(*shape, generator=draw)
     above = [3.0 * apart * normal(D) for _ in range(FAMILIES)]
-    means = [torch.zeros(D)]
+    whitened = [torch.zeros(D)]
     for family in above:
-        means += [family, *(family + 2.0 * apart * normal(CHILDREN, D))]
-    scale = torch.logspace(-1, 0.5, D)
-    turned = torch.linalg.qr(normal(D, D)).Q
-    return World(torch.stack(means) * scale + 5.0, 0.5 * scale[:, None] * (turned + 0.2 * normal(D, D)))
+        whitened += [family, *(family + 2.0 * apart * normal(CHILDREN, D))]
+    spread = torch.logspace(-1, 0.5, D)[:, None] * torch.linalg.qr(normal(D, D)).Q
+    return World(torch.stack(whitened) @ spread + 5.0, spread)
