@@ -109,7 +109,7 @@ def _sets(word: str) -> bool:
 
 def overrides_first(words: Sequence[str]) -> list[str]:
     """Hydra's parser refuses `a=1 -m b=2`; overrides go first, and everything else keeps its order."""
-    return sorted(words, key=lambda word: not _sets(word))
+    return sorted(map(build.spelled, words), key=lambda word: not _sets(word))
 
 
 def _job(composed: DictConfig) -> Result:

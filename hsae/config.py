@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
 )
 
@@ -133,6 +134,37 @@ class Stage(Part):
     """Tokens that the stage may read, at most; null sets no limit."""
 
 
+class Stop(Part):
+    """What it takes to be done with a concept; see `hsae.encyclopedia.stopping`."""
+
+    looks: tuple[PositiveInt, ...]
+    """Contexts at which a concept is judged; the last is all that is read of it."""
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    """Chance of a wrong bound over all looks."""
+    error: PositiveFloat
+    """Largest upper bound of the relative error; 1/3 is a reliability of 0.9."""
+    templates: PositiveInt
+    sources: PositiveInt
+    """Different templates, and sources, that a concept must have been read in."""
+    hopeless_after: PositiveInt
+    """Contexts before a concept may be called dead."""
+    hopeless_p: Annotated[float, Field(gt=0, lt=1)]
+    """It is, if a pseudo-word is as reliable with a higher probability."""
+
+
+class Kept(Part):
+    """What an encyclopedia keeps of each concept, and when a refinement is done with it."""
+
+    name: str
+    poolings: Annotated[tuple[Literal["span", "last", "mean"], ...], Listed, Field(min_length=1)]
+    """Which tokens' mean is the vector of a context; the first is what readers take if they name none."""
+    sample: NonNegativeInt
+    """Raw rows that are kept of each concept and role, at most."""
+    controls: NonNegativeInt
+    """So many pseudo-words, placeholders and concepts under another's gloss are read beside the concepts."""
+    stop: Stop
+
+
 class Capture(Part):
     """How a corpus is read by the LM and what is kept of it: the same for a store and for a stream."""
 
@@ -234,6 +266,7 @@ class Config(Part):
     site: Annotated[str, AfterValidator(check_site)] | None
     """The one of `layers` that an SAE learns, or a teacher stands at; null where there is only one."""
     stage: Stage
+    encyclopedia: Kept
     capture: Capture
     train: Train
     hardware: Hardware
@@ -266,6 +299,8 @@ def misfits(config: Config) -> Iterator[str]:
         if wanted not in config.contexts:
             known = ", ".join(config.contexts)
             yield f"stage.contexts: the contexts {wanted!r} are not among those chosen: contexts=[{known}]"
+    if config.stage.rounds and config.stage.after is None:
+        yield "stage.rounds: a refinement needs an encyclopedia to refine, and stage.after names none"
     if facts is not None:
         yield from _misplaced(config, facts)
         yield from _elsewhere(config, facts)

@@ -1,7 +1,7 @@
 """The one door to Hydra: overrides in; a checked `Config`, plugins and addresses out."""
 
 from hsae.build.addresses import address, job_module, neighbour
-from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, settle
+from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, settle, spelled
 from hsae.build.lines import expand, keys, needs_of, quoted, without
 from hsae.build.mistakes import Mistaken
 from hsae.build.plugins import plugin, settings
@@ -22,5 +22,6 @@ __all__ = [
     "quoted",
     "settings",
     "settle",
+    "spelled",
     "without",
 ]

@@ -38,7 +38,23 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
     Raises ConfigError with every mistake that is in it.
     """
-    return _compose(conf_dir(), tuple(overrides))
+    return _compose(conf_dir(), tuple(map(spelled, overrides)))
+
+
+def spelled(override: str) -> str:
+    """`stage=2` as `stage=generated`, for Hydra takes no number for the name of an option."""
+    name, sign, values = override.partition("=")
+    if name != "stage" or not sign:
+        return override
+    names = _stages(conf_dir())
+    return f"stage={','.join(names.get(value.strip(), value) for value in values.split(','))}"
+
+
+@cache
+def _stages(conf: Path) -> dict[str, str]:
+    """The number of each stage and its name."""
+    files = sorted((conf / "stage").glob("*.yaml"))
+    return {str(OmegaConf.select(OmegaConf.load(file), "number")): file.stem for file in files}
 
 
 @cache

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 from hashlib import file_digest
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from hsae.errors import UserError
 
@@ -35,11 +35,11 @@ def _hash(file: Path, size: int, time: int) -> str:  # noqa: ARG001  size and ti
         return file_digest(stream, "sha256").hexdigest()[:16]
 
 
-def opened(file: Path) -> BinaryIO:
+def opened(file: Path) -> BufferedIOBase:
     """The file's bytes, unpacked where it is compressed with gzip, whatever its name."""
     with file.open("rb") as stream:
         compressed = stream.read(len(GZIP)) == GZIP
-    return cast(BinaryIO, gzip.open(file)) if compressed else file.open("rb")
+    return gzip.open(file) if compressed else file.open("rb")
 
 
 def lines(file: Path) -> Iterator[tuple[int, bytes]]:

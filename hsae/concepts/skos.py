@@ -9,7 +9,7 @@ examples, and `broader`, or `narrower` the other way, says what stands above it.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, cast
 from xml.sax import SAXException
 
 from pydantic import PositiveInt
@@ -104,7 +104,7 @@ def _graph(file: Path) -> "Graph":
         ) from None
     try:
         with files.opened(file) as stream:
-            return Graph().parse(stream, format=FORMATS[_suffix(file)])
+            return Graph().parse(cast("IO[bytes]", stream), format=FORMATS[_suffix(file)])
     # of these the three parsers make their complaints
     except (SyntaxError, SAXException, ParserError, ValueError, EOFError) as error:
         said = " ".join(str(error).split())

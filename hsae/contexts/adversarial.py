@@ -1,8 +1,8 @@
 """Contexts that separate a concept from what it is taken for.
 
 - `pair`: minimal pairs. One sentence names both and ends with one of them: the two contexts differ in the
-  word alone, so nothing but the concept can tell their activations apart. Each is a context of its own
-  concept; only those of the concepts that are asked for are made.
+  word (and its article) alone, so nothing but the concept can tell their activations apart. Each is a
+  context of its own concept; only those of the concepts that are asked for are made.
 - `negation`, `contrast`: what is named beside the concept is denied or set against it.
 - `homograph`: another concept has the same name; the gloss says which is meant.
 - `unmentioned`: use without mention. The gloss stands for the word, and the span is its last content word.
@@ -20,7 +20,8 @@ from pydantic import Field, PositiveInt, field_validator
 from hsae.concepts import Concept, Taxonomy
 from hsae.config import Part
 from hsae.contexts.context import Context, Role, Wanted, everything, role_of
-from hsae.contexts.contrasts import EMPTY, PERIPHRASES, SENTENCES, Source
+from hsae.contexts.contrasts import PERIPHRASES, SENTENCES, Source
+from hsae.contexts.function_words import FUNCTION_WORDS
 from hsae.contexts.kin import Kin
 from hsae.contexts.sentence import Filled, Sentence
 from hsae.contexts.turns import in_turns
@@ -122,12 +123,11 @@ def _cases(kin: Kin, row: int, settings: Settings, seed: int, confusers: Iterabl
     """All that can be said of a concept, in its order."""
     concept = kin.taxonomy.concepts[row]
     taken_for = [other for other in confusers if kin.comparable(row, other)] or kin.nearest(row)
-    taken_for = list(islice(taken_for, settings.confusers))
     against = chain(kin.antonyms(row), kin.siblings(row))
     others = {
-        "pair": taken_for,
-        "negation": taken_for,
-        "contrast": list(islice(dict.fromkeys(islice(against, 2 * settings.confusers)), settings.confusers)),
+        "pair": (named := list(islice(kin.named_apart(taken_for), settings.confusers))),
+        "negation": named,
+        "contrast": list(islice(kin.named_apart(against), settings.confusers)),
         "homograph": _senses(kin, row)[: settings.confusers],
         "unmentioned": [None] if _tells(concept, kin.facts[row].around["gloss"]) else [],
         "mentioned": [None],
@@ -170,7 +170,7 @@ def _tells(concept: Concept, gloss: str) -> bool:
 
 
 def _last_content(gloss: str) -> re.Match[str] | None:
-    words = [word for word in _WORD.finditer(gloss) if word[0].lower() not in EMPTY]
+    words = [word for word in _WORD.finditer(gloss) if word[0].lower() not in FUNCTION_WORDS]
     return words[-1] if words else None
 
 

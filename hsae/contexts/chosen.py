@@ -11,13 +11,14 @@ from hsae.contexts.context import Context, Wanted
 def chosen_contexts(config: Config, taxonomy: Taxonomy, wanted: Wanted | None = None) -> Iterator[Context]:
     """All of the stage's makers, concept after concept.
 
-    With seed 0 whatever `config.seed` is: runs of different seeds learn from the same contexts, and what was
-    held out in one is held out in all.
+    A stage that reads all of them does so with seed 0 whatever `config.seed` is: runs of different seeds
+    learn from the same contexts, and what was held out in one is held out in all. A refinement depends on the
+    seed, so that policies can be compared over several.
     """
-    streams = []
+    streams, seed = [], config.seed if config.stage.rounds else 0
     for name in config.stage.contexts:
         maker, settings = build.plugin("contexts", config.contexts[name], name=name)
-        streams.append(maker.make(taxonomy, settings, seed=0, wanted=wanted))
+        streams.append(maker.make(taxonomy, settings, seed=seed, wanted=wanted))
     return _by_concept(streams, taxonomy)
 
 

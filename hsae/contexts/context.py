@@ -1,13 +1,10 @@
 """A context is a text in which a concept occurs, with the place where its word stands."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, final, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, final, runtime_checkable
 
 from hsae.concepts import Taxonomy
 from hsae.seeding import split_of
-
-if TYPE_CHECKING:
-    from hsae.lm import LM
 
 Role = Literal["fit", "tune", "test"]
 SHARES = {"fit": 0.5, "tune": 0.25, "test": 0.25}
@@ -77,8 +74,8 @@ class Wanted(NamedTuple):
     """How many contexts of the maker each of them has already."""
     each: int | None
     """How many more each is to have, as far as there are; None asks for all."""
-    lm: "LM | None" = None
-    """The language model under study, for makers that generate."""
+    lm: Any = None  # an LM stands on this floor's other half
+    """The language model (`hsae.lm.LM`) under study, for makers that generate."""
     confusers: Mapping[int, Sequence[int]] | None = None
     """For each row, those of the concepts that it is most often taken for, nearest first."""
     sample: Sampler | None = None

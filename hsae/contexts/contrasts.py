@@ -136,14 +136,6 @@ PERIPHRASES = {
 }
 """Uses without mention: the gloss in the word's place, at the end, where a causal LM has read all of it."""
 
-EMPTY = frozenset(
-    "a an and any are as at be been being but by can do does for from had has have he her his how in into is "
-    "it its itself may might more most no not of off on one or out over own she so some something somebody "
-    "someone such than that the their them themselves then there these they this those to under up upon was "
-    "were what when where which while who whom whose will with without would you your".split()
-)
-"""Words that carry no content of their own: a periphrasis does not end in them."""
-
 PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "non-", "anti")
 """What turns a word into its antonym, mostly: where it does not (age, image), a sentence that sets the two
 against each other still holds."""

@@ -27,7 +27,7 @@ def sentences(text: str, stop: str) -> tuple[str, str | None]:
 
 def first_clause(text: str) -> str:
     """The first of some sentences, without what ends it."""
-    return _SENTENCE_END.split(text.strip(), maxsplit=1)[0].rstrip(" .!?;:,")
+    return _SENTENCE_END.split(text, maxsplit=1)[0].rstrip(" .!?;:,")
 
 
 def wrong_length(text: str, words: tuple[int, int]) -> str | None:

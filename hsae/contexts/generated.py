@@ -220,9 +220,7 @@ class Series:
             self.number, self.refused = prompt.number + 1, self.refused + 1 if refused else 0
             concept, template = self.concept.id, prompt.template
             digest = blake2b(prompt.text.encode(), digest_size=8).hexdigest()
-            self.items.append(
-                Attempt(concept, template.id, digest, prompt.temperature, prompt.seed, refused)
-            )
+            self.items.append(Attempt(concept, template.id, digest, prompt.temperature, prompt.seed, refused))
             if filled:
                 self.items.append(Context(concept, *filled, template.id, template.role, "generated"))
 
@@ -240,9 +238,7 @@ class Series:
             lambda: (
                 "names it" if template.names_in_tail and filters.names(lead + new, self.concept) else None
             ),
-            lambda: (
-                "like an earlier one" if filters.alike(new, self.words, self.settings.alike) else None
-            ),
+            lambda: "like an earlier one" if filters.alike(new, self.words, self.settings.alike) else None,
         )
         if why := next((why for check in checks if (why := check())), None):
             return None, why

@@ -1,6 +1,6 @@
 """What stands near a concept in the taxonomy, and how a sentence about the concept names it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import cached_property
 from itertools import chain
@@ -69,6 +69,14 @@ class Kin:
         for other in further:
             if self.comparable(row, other):
                 yield other
+
+    def named_apart(self, rows: Iterable[int]) -> Iterator[int]:
+        """The rows without those whose name stood there before: a sentence can name it only once."""
+        seen: set[str] = set()
+        for row in rows:
+            if (name := self.taxonomy.concepts[row].name.lower()) not in seen:
+                seen.add(name)
+                yield row
 
     def _beside(self, row: int) -> Iterator[int]:
         if (parent := self.taxonomy.parents[row]) >= 0:

@@ -8,16 +8,16 @@ document, or the example: sentences of one document never serve both to fit and 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from heapq import heappush, heappushpop
-from typing import Any, Literal, NamedTuple, Self, final
+from typing import Annotated, NamedTuple, final
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from hsae.concepts import Concept, Taxonomy
 from hsae.config import Part
+from hsae.contexts import documents
 from hsae.contexts.context import Context, Wanted, everything, role_of
 from hsae.contexts.finder import Finder, relevant
 from hsae.contexts.finder import Found as Word
@@ -26,36 +26,34 @@ from hsae.contexts.function_words import FUNCTION_WORDS
 from hsae.contexts.senses import Senses, content_words
 from hsae.contexts.sentences import sentences
 from hsae.contexts.turns import in_turns
-from hsae.corpora import brown, text
-from hsae.corpora.document import Document, Skipped
 from hsae.errors import UserError
 from hsae.seeding import unit_interval
 
-PASSAGE = 2_000
-"""Characters of a document out of text files, whose roles are their own: a whole book may be one file."""
+OWN = ("wordnet", "examples")
+"""Sources of what came with the concept: from WordNet, or from another source of concepts."""
 
 
 class Settings(Part):
-    """`examples`: WordNet's own, before all others; `corpus`: where more sentences come from (null: nowhere),
-    and `path` its file or folder; `words`: the shortest and longest sentence of a corpus that counts;
-    `margin`: words that must speak for a sense beyond those for any other; `per_concept`: at most so many
-    (null: all that there are)."""
+    """`examples`: those of the concepts' source (WordNet), before all others; `path`: text files that more
+    sentences come from (null: none), and `corpus` what they are called as a source; `words`: the shortest and
+    longest sentence of them that counts; `margin`: words that must speak for a sense beyond those for any
+    other; `per_concept`: at most so many (null: all that there are)."""
 
     examples: bool
-    corpus: Literal["text", "brown"] | None
     path: str | None
+    corpus: Annotated[str, Field(pattern=r"^[\w-]+$")]
     words: tuple[PositiveInt, PositiveInt]
     margin: PositiveInt
     per_concept: PositiveInt | None
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not self.examples and self.corpus is None:
-            raise ValueError("no examples and no corpus: there is nothing to take sentences from")
-        if self.corpus == "text" and self.path is None:
-            raise ValueError("corpus=text needs path=<file or folder>")
+    def _something(self) -> "Settings":
+        if not self.examples and self.path is None:
+            raise ValueError("examples=false and path=null: there is nothing to take sentences from")
         if self.words[0] > self.words[1]:
             raise ValueError(f"words={list(self.words)}: the shortest comes first")
+        if self.corpus in OWN:
+            raise ValueError(f"corpus={self.corpus}: examples are called so")
         return self
 
 
@@ -64,25 +62,19 @@ def make(taxonomy: Taxonomy, settings: Settings, *, seed: int, wanted: Wanted | 
     draws, in which the roles take turns.
 
     The corpus is read once, however many concepts there are. Raises `UserError` where neither a concept of
-    the taxonomy has an example nor a corpus is named, and where the corpus cannot be read.
+    the taxonomy has an example nor text is named, and where the text cannot be read.
     """
-    if settings.corpus is None and not any(concept.examples for concept in taxonomy):
+    if settings.path is None and not any(concept.examples for concept in taxonomy):
         raise UserError(
-            f"contexts=[natural]: none of the {len(taxonomy)} concepts has an example, "
-            "and no corpus is named.\n"
-            "Type contexts.natural.corpus=text contexts.natural.path=<file or folder>, or "
-            "contexts.natural.corpus=brown."
+            f"contexts=[natural]: of {len(taxonomy)} concepts none has an example, and no text is named.\n"
+            "Type contexts.natural.path=<a text file, or a folder of them>."
         )
     return Natural(taxonomy, settings, seed, wanted or everything(taxonomy))
 
 
 def fingerprint(settings: Settings) -> str | None:
-    """A hash of the corpus's files; None where no corpus is named."""
-    if settings.corpus is None:
-        return None
-    with _told_by_our_keys():
-        module, asked = _corpus(settings)
-        return module.fingerprint(asked)
+    """A hash of the text files; None where none are named."""
+    return None if settings.path is None else documents.fingerprint(settings.path)
 
 
 @final
@@ -99,7 +91,7 @@ class Natural(Iterator[Context]):
 
     def _make(self) -> Iterator[Context]:
         rows, have, each, *_ = self._wanted
-        found = self._in_corpus() if self._settings.corpus else {}
+        found = self._in_corpus(self._settings.path) if self._settings.path is not None else {}
         for row, before in zip(rows, have, strict=True):
             examples = list(self._examples(self._taxonomy.concepts[row])) if self._settings.examples else []
             known = {context.text for context in examples}
@@ -109,7 +101,7 @@ class Natural(Iterator[Context]):
 
     def _examples(self, concept: Concept) -> Iterator[Context]:
         """A concept's examples, as far as its word occurs in them."""
-        source = "wordnet" if concept.id.startswith("wn30:") else "examples"
+        source = OWN[0] if concept.id.startswith("wn30:") else OWN[1]
         finder = Finder([(0, concept.name, concept.pos)])
         for example in dict.fromkeys(" ".join(example.split()) for example in concept.examples):
             word = next(finder.find(example), None)
@@ -119,12 +111,12 @@ class Natural(Iterator[Context]):
             name = f"{source}/{blake2b(example.encode(), digest_size=6).hexdigest()}"
             yield Context(concept.id, example, word.start, word.end, name, role_of(example), source)
 
-    def _in_corpus(self) -> dict[int, list[Context]]:
+    def _in_corpus(self, path: str) -> dict[int, list[Context]]:
         """The sentences of each wanted concept, in their order."""
         kept = Kept(self._settings.per_concept)
         wanted, seen = frozenset(self._wanted.rows), set[bytes]()
-        source, salt = str(self._settings.corpus), f"sentences {self._seed}"
-        for document in self._documents():
+        source, salt = self._settings.corpus, f"sentences {self._seed}"
+        for document in documents.documents(path, self.passed):
             role = role_of(document.id)
             for sentence in sentences(document.text):
                 here = self._concepts(sentence, wanted)
@@ -142,15 +134,6 @@ class Natural(Iterator[Context]):
                         row, place, Context(id, sentence, word.start, word.end, document.id, role, source)
                     )
         return kept.in_order()
-
-    def _documents(self) -> Iterator[Document]:
-        with _told_by_our_keys():
-            module, asked = _corpus(self._settings)
-            for item in module.documents(asked, seed=0):
-                if isinstance(item, Skipped):
-                    self.passed[f"documents: {item.why}"] += 1
-                else:
-                    yield item
 
     def _concepts(self, sentence: str, wanted: frozenset[int]) -> dict[int, Word]:
         """Rows of the wanted concepts that the sentence speaks of, each with its first word there."""
@@ -217,19 +200,3 @@ def _lexicon(taxonomy: Taxonomy) -> Lexicon:
     senses = Senses(taxonomy)
     spelled = [frozenset(form.lower() for form in forms(concept.name, concept.pos)) for concept in taxonomy]
     return Lexicon(senses, Finder(relevant(senses.all), without=FUNCTION_WORDS), spelled)
-
-
-def _corpus(settings: Settings) -> tuple[Any, Part]:
-    """The corpus's module and settings; how many tokens are asked is the business of jobs, not of corpora."""
-    if settings.corpus == "brown":
-        return brown, brown.Settings(name="brown", tokens=1, path=settings.path, genres=None)
-    return text, text.Settings(name="text", tokens=1, path=settings.path, characters=PASSAGE)
-
-
-@contextmanager
-def _told_by_our_keys() -> Iterator[None]:
-    """What is wrong with a corpus, told with the keys by which it is chosen here."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(str(error).replace("corpus.path", "contexts.natural.path")) from error

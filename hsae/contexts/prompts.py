@@ -26,7 +26,7 @@ class Wording(NamedTuple):
         return f"{self.ask} | {self.lead} [...]{self.tail}"
 
 
-# the genres of `usage`: news, fiction, encyclopedia, letter, manual, review
+# the genres of `usage`: news, fiction, encyclopedia, letter, manual, review; then some of these again
 NOUNS: dict[Kind, tuple[Wording, ...]] = {
     "definition": (
         Wording("What is {a}? {Gloss}. In other words, {a} is", "", ": this is what we call {a}."),
@@ -43,6 +43,8 @@ NOUNS: dict[Kind, tuple[Wording, ...]] = {
         Wording("A critic wrote about {a}, {gloss}:", "What I liked best about"),
         Wording("The news of today is {a}, {gloss}. Our reporter says:", "In the city,"),
         Wording("This is a tale of {a}, {gloss}.", "Once upon a time, there was"),
+        Wording("A story about {a}, a kind of {parent}.", "It was a day on which"),
+        Wording("{A} is a kind of {parent}. She told her sister about {a}:", "I must tell you that"),
     ),
     "dialogue": (
         Wording('Two friends talk about {a}, {gloss}. He said: "', "I have never seen"),
@@ -50,9 +52,9 @@ NOUNS: dict[Kind, tuple[Wording, ...]] = {
         Wording('They spoke of {a}, {gloss}. "What is {a}?" he asked. "', "Well,"),
     ),
     "question": (
-        Wording("Which word means {gloss}? {x}. {A} is", "Question: what is", "? Answer: {a}."),
-        Wording("Riddle: {gloss}. The answer is {x}. {A} is", "Here is a riddle: it is", ". It is {a}."),
-        Wording("A quiz on {parent} asks for {a}, {gloss}. {A} is", "Name", ". The answer is {a}."),
+        Wording("{A} is {gloss}. Ask for it without the word.", "Question: what is", "? Answer: {a}."),
+        Wording("The answer to a riddle is {a}, {gloss}.", "Here is the riddle: it is", ". It is {a}."),
+        Wording("A quiz on {parent} asks for {a}, {gloss}.", "Name", ". The answer is {a}."),
     ),
     "instruction": (
         Wording("How to explain {a}, {gloss}, to a child:", "First say that"),
@@ -61,8 +63,8 @@ NOUNS: dict[Kind, tuple[Wording, ...]] = {
     ),
     "contrast": (
         Wording("{A} is {gloss}. {A_other} is not {a}, but both are kinds of {parent}.", "Unlike {a_other},"),
-        Wording("{A_other} is not {a}. {A} is", "Not {a_other}, but", ": {a}."),
-        Wording("{A} and {a_other} are both kinds of {parent}. {A} is", "{A_other} is not", ", {a} is."),
+        Wording("{A_other} is not {a}, for {a} is {gloss}.", "Not {a_other}, but", ": {a}."),
+        Wording("{A} and {a_other} are both kinds of {parent}.", "{A_other} is not", ", but {a} is."),
     ),
 }
 WORDS: dict[Kind, tuple[Wording, ...]] = {
@@ -78,14 +80,16 @@ WORDS: dict[Kind, tuple[Wording, ...]] = {
         Wording("She wrote him a letter with the word {x}, {gloss}:", "Dear friend,"),
         Wording("A manual uses the word {x}, {gloss}:", "Before you begin,"),
         Wording("A critic used the word {x}, {gloss}:", "What I liked best was"),
+        Wording("Here is a sentence with the word {x}.", "In the end"),
+        Wording("The word {x} is used in a story.", "It was a day on which"),
     ),
     "dialogue": (
         Wording('Two friends use the word {x}, {gloss}. He said: "', "I have never"),
         Wording('The teacher spoke the word {x}, {gloss}. She said: "', "Listen,"),
     ),
     "question": (
-        Wording("Which word means {gloss}? {x}. The word means", "Which word means", "? Answer: {x}."),
-        Wording("Riddle: {gloss}. The answer is {x}, for {x} means", "It means", ". The answer is {x}."),
+        Wording("The word {x} means {gloss}. Ask for it.", "Which word means", "? Answer: {x}."),
+        Wording("The answer to a riddle is {x}, {gloss}.", "It means", ". The answer is {x}."),
     ),
     "instruction": (
         Wording("How to explain the word {x}, {gloss}, to a child:", "First say that"),
@@ -93,8 +97,8 @@ WORDS: dict[Kind, tuple[Wording, ...]] = {
     ),
     "contrast": (
         Wording("The word {x} means {gloss}. The word {other} is not the same.", "Unlike the word {other},"),
-        Wording("The word {x} does not mean {other}, it means", "Not {other}, but", ": {x}."),
+        Wording("The word {x} does not mean {other} but {gloss}.", "Not {other}, but", ": {x}."),
     ),
 }
 PROMPTS = {"n": NOUNS, "v": WORDS, "a": WORDS, "r": WORDS}
-"""By part of speech: of verbs, adjectives and adverbs the prompts speak as words, which needs no inflection."""
+"""By part of speech: the prompts speak of verbs, adjectives and adverbs as words, so none is inflected."""

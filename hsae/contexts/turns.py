@@ -1,13 +1,14 @@
 """An order in which any beginning holds all roles, as far as there are contexts of them."""
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from hsae.contexts.context import Role
 
 TURNS: tuple[Role, ...] = ("fit", "tune", "fit", "test")
 
 
+@runtime_checkable
 class HasRole(Protocol):
     """A template, a context: whatever has a role."""
 

@@ -12,9 +12,8 @@ even 10,000 contexts would leave; sums and merges run in float64.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
-import h5py
 import numpy as np
 from jaxtyping import Float16, Float32, Int, Int64, Shaped
 
@@ -114,7 +113,7 @@ class Block:
             },
         )
 
-    def write(self, group: h5py.Group) -> None:
+    def write(self, group: Any) -> None:
         """Into a group of an HDF5 file."""
         group["rows"] = self.rows
         group["count"] = self.count
@@ -123,7 +122,7 @@ class Block:
             _write_place(group.create_group(f"sites/{site}/{pooling}"), place)
 
     @classmethod
-    def read(cls, group: h5py.Group) -> "Block":
+    def read(cls, group: Any) -> "Block":
         """What `write` wrote."""
         count = group["count"][()]
         places = {
@@ -174,7 +173,7 @@ def _sampled(mine: Sample, theirs: Sample, before: int, table: ContextTable, mos
     return Sample(unit, norm, context[kept])
 
 
-def _write_place(group: h5py.Group, place: Place) -> None:
+def _write_place(group: Any, place: Place) -> None:
     moments = place.statistics.moments
     shape = (-1, len(ROLES), moments.mean.shape[1])
     count, mean, m2 = moments.count.reshape(shape[:2]), moments.mean.reshape(shape), moments.m2.reshape(shape)
@@ -190,7 +189,7 @@ def _write_place(group: h5py.Group, place: Place) -> None:
         group[f"sample/{name}"] = column
 
 
-def read_moments(group: h5py.Group, count: Int[np.ndarray, "concept role"]) -> Moments:
+def read_moments(group: Any, count: Int[np.ndarray, "concept role"]) -> Moments:
     """The moments by concept x role out of the group of a site and pooling."""
     d = group["effects/mean"].shape[1]
     mean, m2 = (np.zeros((*count.shape, d)) for _ in range(2))
@@ -201,7 +200,7 @@ def read_moments(group: h5py.Group, count: Int[np.ndarray, "concept role"]) -> M
     return Moments(count.reshape(-1), mean.reshape(-1, d), m2.reshape(-1, d))
 
 
-def _read_place(group: h5py.Group, count: Int[np.ndarray, "concept role"]) -> Place:
+def _read_place(group: Any, count: Int[np.ndarray, "concept role"]) -> Place:
     effects = group["effects/mean"][()].astype(np.float64)
     return Place(
         Statistics(read_moments(group, count), group["scatter"][()]),

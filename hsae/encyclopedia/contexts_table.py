@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import final
+from typing import Any, final
 
-import h5py
 import numpy as np
 from jaxtyping import Int
 
@@ -86,7 +85,7 @@ class ContextTable:
         of = self.columns
         return [
             Context(
-                concept=ids[of["concept"][row]],
+                concept=ids[int(of["concept"][row])],
                 text=text,
                 start=int(of["start"][row]),
                 end=int(of["end"][row]),
@@ -110,7 +109,7 @@ class ContextTable:
             columns[kind] = np.concatenate([_renamed(table, kind, names[kind]) for table in (self, other)])
         return ContextTable(columns, names, (*self.text, *other.text))
 
-    def write(self, group: h5py.Group) -> None:
+    def write(self, group: Any) -> None:
         """Into a group of an HDF5 file: columns, names, and the texts as one run of bytes."""
         for name, column in self.columns.items():
             group[name] = column
@@ -121,7 +120,7 @@ class ContextTable:
         group["text/ends"] = np.cumsum([len(text) for text in encoded], dtype=np.int64)
 
     @classmethod
-    def read(cls, group: h5py.Group) -> "ContextTable":
+    def read(cls, group: Any) -> "ContextTable":
         """What `write` wrote."""
         blob, ends = group["text/bytes"][()].tobytes(), group["text/ends"][()].tolist()
         text = [blob[start:end].decode() for start, end in zip([0, *ends[:-1]], ends, strict=False)]

@@ -262,7 +262,7 @@ class Encyclopedia:
             raise UserError(
                 f"the encyclopedia {self.folder} has no pooling {pooling!r}, only "
                 f"{', '.join(self.poolings)}.\n"
-                f"Bootstrap it too: job.poolings=[{','.join([*self.poolings, pooling])}]"
+                f"Bootstrap it too: encyclopedia.poolings=[{','.join([*self.poolings, pooling])}]"
             )
         for path in self.shards:
             with self._file(path) as file:

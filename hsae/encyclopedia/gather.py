@@ -29,7 +29,7 @@ class Gathered(NamedTuple):
     """Contexts that the model could read, their vectors in the same order, and those too long for it."""
 
     contexts: list[Context]
-    vectors: dict[tuple[str, Pooling], Float[np.ndarray, "context d"]]
+    vectors: dict[tuple[str, str], Float[np.ndarray, "context d"]]
     tokens: list[int]
     """How many of its own each context has."""
     too_long: list[Context]
@@ -51,7 +51,7 @@ def gather(
     room, widths = lm.room, lm.widths(sites)
     read = list(zip(contexts, lm.reader.pieces([context.text for context in contexts]), strict=True))
     fitting = [(context, piece) for context, piece in read if len(piece.ids) <= room]
-    vectors = {
+    vectors: dict[tuple[str, str], Tensor] = {
         (site, pooling): torch.empty(len(fitting), widths[site]) for site in sites for pooling in poolings
     }
     around = len(lm.reader.prefix) + len(lm.reader.suffix)

@@ -104,10 +104,10 @@ def retrieval_margins(
     own = prototypes(x, concept, concepts=concepts)
     cells = _cells(x, concept, template, own)
     total, squares, used = (np.zeros(confusers.shape) for _ in range(3))
-    judged = (cells.others > 0) & (confusers >= 0).any(1)[cells.concept]
+    judged = (cells.others > 0) & np.any(confusers[cells.concept] >= 0, axis=1)
     for here in _blocks(np.flatnonzero(judged), block):
         margin = _cell_margins(cells, own, confusers, here)
-        first, last = cells.concept[here[[0, -1]]]
+        first, last = int(cells.concept[here[0]]), int(cells.concept[here[-1]])
         rows = slice(first, last + 1)  # cells are sorted by concept
         ones = np.ones(len(here)), (cells.concept[here] - first, np.arange(len(here)))
         of = sparse.csr_matrix(ones, shape=(last + 1 - first, len(here)))

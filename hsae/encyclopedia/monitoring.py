@@ -1,19 +1,16 @@
 """Which concepts are active at each token: one product over all concepts, p-values, most specific first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from hsae.concepts import Taxonomy
-from hsae.encyclopedia.nulls import MOST, Nulls, standardised
+from hsae.encyclopedia.largest import Largest
+from hsae.encyclopedia.nulls import Nulls, standardised
 from hsae.encyclopedia.prototypes import Prototypes
-
-GROUP = 32
-"""Concepts that share a maximum while the largest scores are sought."""
 
 
 @final
@@ -37,23 +34,18 @@ class Monitor:
             raise ValueError(f"nulls of {len(nulls.mean)} concepts, prototypes of {len(prototypes)}")
         self.prototypes = prototypes
         self.nulls = nulls.to(prototypes.center.device)
-        weights, bias = standardised(prototypes, self.nulls.mean, self.nulls.std)
-        # whole groups: what fills them up scores minus infinity, and is never among the largest
-        missing = -len(weights) % GROUP
-        self._weights = functional.pad(weights, (0, 0, 0, missing))
-        self._bias = functional.pad(bias, (0, missing), value=-torch.inf)
+        self._largest = Largest(*standardised(prototypes, self.nulls.mean, self.nulls.std))
 
     def z(self, x: Float[Tensor, "row d"]) -> Float[Tensor, "row concept"]:
-        """Standardised scores of every row and concept."""
-        return self._product(x)[:, : len(self.prototypes)]
+        """Standardised scores of every row and concept, (s - mean) / std."""
+        return (self.prototypes.score(x) - self.nulls.mean) / self.nulls.std
 
     def largest(
         self, x: Float[Tensor, "row d"], k: int
     ) -> tuple[Float[Tensor, "row k"], Int[Tensor, "row k"]]:
-        """The k largest z of each row, falling, and their concepts. Rows go through in blocks."""
-        k = min(k, len(self.prototypes))
-        found = [largest_of(self._product(some), k) for some in self._blocks(x)]
-        return torch.cat([z for z, _ in found]), torch.cat([concept for _, concept in found])
+        """The k largest z of each row (all where there are fewer concepts), falling, and their concepts."""
+        features = self.prototypes.features(x).to(self.prototypes.compute)
+        return self._largest(features, min(k, len(self.prototypes)))
 
     def active(self, x: Float[Tensor, "row d"], *, fdr: float, top: int) -> Active:
         """At most `top` concepts of each row, and which of them are significant at the false discovery rate.
@@ -67,33 +59,6 @@ class Monitor:
         p = self.nulls.p(z)
         score = z.float() * self.nulls.std[concept] + self.nulls.mean[concept]
         return Active(concept, score, z.float(), p, discoveries(p, tests=len(self.prototypes), rate=fdr))
-
-    def _blocks(self, x: Float[Tensor, "row d"]) -> Iterator[Float[Tensor, "some d"]]:
-        yield from x.split(max(1, MOST // len(self._weights)))
-
-    def _product(self, x: Float[Tensor, "row d"]) -> Float[Tensor, "row padded"]:
-        features = self.prototypes.features(x).to(self._weights)
-        return functional.linear(features, self._weights, self._bias)
-
-
-def largest_of(
-    scores: Float[Tensor, "row concept"], k: int
-) -> tuple[Float[Tensor, "row k"], Int[Tensor, "row k"]]:
-    """`scores.topk(k)`, the same numbers in a fraction of the time; the concepts are a multiple of GROUP.
-
-    The k largest stand in the k groups with the largest maxima, since each of these has at least one score
-    as large as whatever is left. Only the maxima are gone through for all concepts.
-    """
-    rows, concepts = scores.shape
-    columns = concepts // GROUP
-    if k >= columns:
-        best = scores.topk(k)
-        return best.values, best.indices
-    # a group is every columns-th concept: neighbours in memory are compared side by side
-    groups = scores.view(rows, GROUP, columns).amax(1).topk(k, sorted=False).indices
-    members = (groups[:, :, None] + columns * torch.arange(GROUP, device=scores.device)).flatten(1)
-    z, place = scores.gather(1, members).topk(k)
-    return z, members.gather(1, place)
 
 
 def discoveries(p: Float[Tensor, "row rank"], *, tests: int, rate: float) -> Bool[Tensor, "row rank"]:

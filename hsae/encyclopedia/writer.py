@@ -199,5 +199,5 @@ def check_earlier(earlier: Encyclopedia, lm: LM, taxonomy: Taxonomy, reading: Re
     if list(reading.poolings) != earlier.poolings:
         raise UserError(
             f"the earlier stage has the poolings {', '.join(earlier.poolings)}, this one "
-            f"{', '.join(reading.poolings)}.\nRun both with the same job.poolings."
+            f"{', '.join(reading.poolings)}.\nRun both with the same encyclopedia.poolings."
         )

@@ -93,7 +93,6 @@ class Assessment(NamedTuple):
     def summary(self) -> dict[str, float]:
         """Means over rows, ready for a table."""
         return {
-            "n": len(self.correct),
             "accuracy": float(self.correct.mean()),
             "nll": float(self.nll.mean()),
             "brier": float(self.brier.mean()),

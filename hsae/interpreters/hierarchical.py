@@ -7,7 +7,7 @@ Source: Morin & Bengio 2005, "Hierarchical Probabilistic Neural Network Language
 
 from typing import Annotated, Literal, final
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
@@ -42,7 +42,14 @@ class Hierarchical(Learner):
 
     def logits(self, x: Float[Tensor, "row site d"]) -> Float[Tensor, "row concept"]:
         """log p(c), normalised as it is."""
-        return self.tree.log_p(self.head(self.trunk(x.flatten(1))).float(), self.seen)
+        return self.tree.log_p(self._choices(x), self.seen)
+
+    def loss(self, x: Float[Tensor, "row site d"], concept: Int64[Tensor, " row"]) -> Float[Tensor, ""]:
+        """Mean of -log p(concept | x), along the concepts' paths alone."""
+        return -self.tree.log_p_of(self._choices(self.normalise(x)), concept, self.seen).mean()
+
+    def _choices(self, x: Float[Tensor, "row site d"]) -> Float[Tensor, "row choice"]:
+        return self.head(self.trunk(x.flatten(1))).float()
 
 
 def build(settings: Settings, *, d: int, sites: int, taxonomy: Taxonomy, seed: int) -> Hierarchical:

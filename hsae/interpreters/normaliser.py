@@ -33,8 +33,12 @@ class Normaliser(nn.Module):
     def learn(self, rows: Rows) -> None:
         """Mean and population deviation over all rows: float64 sums, two passes, a batch at a time."""
         n, shape = len(rows.concept), self.mean.shape
-        mean = sum(part.x.double().sum(0) for part in rows.batches()) / n
-        squares = sum((part.x.double() - mean).square().sum(0) for part in rows.batches())
+        total, squares = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+        for part in rows.batches():
+            total += part.x.double().sum(0).reshape(shape)
+        mean = total / n
+        for part in rows.batches():
+            squares += (part.x.double() - mean.reshape(part.x.shape[1:])).square().sum(0).reshape(shape)
         std = (squares / n).sqrt()
-        self.mean.copy_(mean.reshape(shape))
-        self.std.copy_(torch.where(std > 1e-6 * mean.abs(), std, 1.0).reshape(shape))
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(std > 1e-6 * mean.abs(), std, 1.0))

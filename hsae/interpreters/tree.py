@@ -11,7 +11,7 @@ the sum of p over c and its descendants: no child is ever likelier than its pare
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from hsae.concepts import Taxonomy
@@ -44,12 +44,27 @@ class Tree(nn.Module):
             self.levels[level] += 1
         keep("order", order)
         keep("rank", [place for place, _ in sorted(enumerate(order), key=lambda pair: pair[1])])
+        keep("members", self.group.argsort(stable=True).tolist())
+        keep("size", self.group.bincount(minlength=len(parents) + 1).tolist())
+        stop = {row: len(parents) + place for place, row in enumerate(inner)}
+        paths = [
+            [*taxonomy.ancestors(row), row, *([stop[row]] if row in stop else [])]
+            for row in range(len(parents))
+        ]
+        longest = max(map(len, paths))
+        keep("paths", [path + [-1] * (longest - len(path)) for path in paths])
 
-    parents: Tensor
-    inner: Tensor
-    group: Tensor
-    order: Tensor
-    rank: Tensor
+    parents: Int64[Tensor, " concept"]
+    inner: Int64[Tensor, " inner"]
+    group: Int64[Tensor, " choice"]
+    order: Int64[Tensor, " concept"]
+    """Concepts from the roots down, and `rank` the place of each in it."""
+    rank: Int64[Tensor, " concept"]
+    members: Int64[Tensor, " choice"]
+    """Choices, group after group, and `size` the number in each."""
+    size: Int64[Tensor, " group"]
+    paths: Int64[Tensor, "concept step"]
+    """The choices that lead to a concept, -1 behind the last."""
 
     @property
     def choices(self) -> int:
@@ -61,12 +76,30 @@ class Tree(nn.Module):
     ) -> Float[Tensor, "row concept"]:
         """log p(c), -inf for concepts that were not seen; goes nowhere that leads to none seen."""
         concepts = len(self.parents)
-        leads = self.below(seen.double()[None])[0] > 0
-        possible = torch.cat([leads, seen[self.inner]])
-        conditional = self._log_softmax(logits.masked_fill(~possible, NEVER))
+        conditional = self._log_softmax(logits.masked_fill(~self._possible(seen), NEVER))
         reached = self._products(conditional[:, :concepts])
         stop = torch.zeros_like(reached).index_copy(1, self.inner, conditional[:, concepts:])
         return (reached + stop).masked_fill(~seen, -torch.inf)
+
+    def log_p_of(
+        self,
+        logits: Float[Tensor, "row choice"],
+        concept: Int64[Tensor, " row"],
+        seen: Bool[Tensor, " concept"],
+    ) -> Float[Tensor, " row"]:
+        """`log_p` of one concept per row, at the cost of the choices along its path instead of all."""
+        taken = self.paths[concept]
+        row, step = (taken >= 0).nonzero(as_tuple=True)
+        chosen = taken[row, step]
+        group = self.group[chosen]
+        size = self.size[group]
+        fork = torch.arange(len(row), device=row.device).repeat_interleave(size)
+        within = torch.arange(len(fork), device=row.device) - (size.cumsum(0) - size)[fork]
+        among = self.members[(self.size.cumsum(0) - self.size)[group][fork] + within]
+        open_ways = logits[row[fork], among].masked_fill(~self._possible(seen)[among], NEVER)
+        top = logits.new_full((len(row),), NEVER).scatter_reduce(0, fork, open_ways.detach(), "amax")
+        total = logits.new_zeros(len(row)).index_add(0, fork, (open_ways - top[fork]).exp())
+        return logits.new_zeros(len(logits)).index_add(0, row, logits[row, chosen] - top - total.log())
 
     def below(self, p: Float[Tensor, "row concept"]) -> Float[Tensor, "row concept"]:
         """p(c or anything below c): for any posterior, of any interpreter."""
@@ -78,6 +111,10 @@ class Tree(nn.Module):
             level = slice(start, start + size)
             summed.index_add_(1, places[level], summed[:, level].clone())
         return summed[:, self.rank]
+
+    def _possible(self, seen: Bool[Tensor, " concept"]) -> Bool[Tensor, " choice"]:
+        """Choices that lead to a concept that was seen."""
+        return torch.cat([self.below(seen.double()[None])[0] > 0, seen[self.inner]])
 
     def _log_softmax(self, logits: Float[Tensor, "row choice"]) -> Float[Tensor, "row choice"]:
         """Within each group."""

@@ -4,9 +4,7 @@ hsae job=bootstrap stage=raw
 hsae job=bootstrap stage=templates concepts=wordnet concepts.n=1000
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from typing import TYPE_CHECKING, Literal
 
 from hsae import build
 from hsae.artifact import Need
@@ -30,36 +28,10 @@ CONFUSERS = 8
 """Concepts that a concept is most easily taken for, as makers of contexts are told."""
 
 
-class Stop(Part):
-    """What it takes to be done with a concept; see `hsae.encyclopedia.stopping`."""
-
-    looks: tuple[PositiveInt, ...]
-    """Contexts at which a concept is judged; the last is all that is read of it."""
-    alpha: Annotated[float, Field(gt=0, lt=1)]
-    """Chance of a wrong bound over all looks."""
-    error: PositiveFloat
-    """Largest upper bound of the relative error; 1/3 is a reliability of 0.9."""
-    templates: PositiveInt
-    sources: PositiveInt
-    """Different templates, and sources, that a concept must have been read in."""
-    hopeless_after: PositiveInt
-    """Contexts before a concept may be called dead."""
-    hopeless_p: Annotated[float, Field(gt=0, lt=1)]
-    """It is, if a pseudo-word is as reliable with a higher probability."""
-
-
 class Settings(Part):
-    """What is kept; all other choices stand in other groups: concepts, contexts, stage, layers, model."""
+    """All choices stand in other groups: encyclopedia, concepts, contexts, stage, policy, layers, model."""
 
     name: Literal["bootstrap"]
-    poolings: Annotated[tuple[Literal["span", "last", "mean"], ...], Field(min_length=1)]
-    """Which tokens' mean is the vector of a context; the first is what readers take if they name none."""
-    sample: NonNegativeInt
-    """Raw rows that are kept of each concept and role, at most."""
-    controls: NonNegativeInt
-    """So many pseudo-words, placeholders and concepts under another's gloss are read beside the concepts."""
-    stop: Stop
-    """When a refinement is done with a concept."""
 
 
 def needs(config: Config) -> dict[str, Need]:
@@ -68,15 +40,32 @@ def needs(config: Config) -> dict[str, Need]:
 
 
 def choices(config: Config) -> dict[str, object]:
-    return {
+    stage, kept = config.stage, config.encyclopedia
+    chosen = {
         "model": files.fingerprint(config.model.path, config.model.revision),
         "sites": files.site_choice(config.model, config.layers),
         "concepts": contents("concepts", config.concepts),
-        "contexts": {name: config.contexts[name].model_dump() for name in config.stage.contexts},
-        "stage": config.stage.model_dump(exclude={"after"}),
-        **config.job.model_dump(exclude={"name"} if config.stage.rounds else {"name", "stop"}),
-        **({"policy": config.policy.model_dump(), "site": config.site} if config.stage.rounds else {}),
+        "contexts": {name: config.contexts[name].model_dump() for name in stage.contexts},
+        "stage": stage.model_dump(include={"name", "number", "contexts"}),
+        **kept.model_dump(exclude={"name", "stop"}),
     }
+    if not stage.rounds:
+        return chosen
+    writer = _writer(config)
+    return chosen | {
+        **({"writer": files.fingerprint(writer, None)} if writer else {}),
+        "rounds": stage.model_dump(include={"rounds", "each", "share", "budget"}),
+        "policy": config.policy.model_dump(),
+        "stop": kept.stop.model_dump(),
+        "site": config.site,
+        "seed": config.seed,
+    }
+
+
+def _writer(config: Config) -> str | None:
+    """The language model that writes contexts, where it is not the one under study."""
+    names = [name for name in config.stage.contexts if getattr(config.contexts[name], "model", None)]
+    return getattr(config.contexts[names[0]], "model") if names else None  # noqa: B009  a plugin's own key
 
 
 def slug(config: Config) -> str:
@@ -110,12 +99,12 @@ def run(job: Job) -> dict[str, int | float | str]:
     lm = chosen_lm(config)
     reading = Reading(
         sites=config.layers.resolve(lm.layers),
-        poolings=config.job.poolings,
-        sample=config.job.sample,
+        poolings=config.encyclopedia.poolings,
+        sample=config.encyclopedia.sample,
         batch_tokens=config.hardware.batch_tokens,
     )
     stage = Stage(config.stage.name, config.stage.number)
-    if config.stage.rounds:
+    if config.stage.rounds and earlier is not None:
         _refine(job, lm, earlier, reading, stage)
     else:
         _read_all(job, lm, earlier, reading, stage)
@@ -141,12 +130,12 @@ def _read_all(job: Job, lm: "LM", earlier: "Encyclopedia | None", reading: "Read
     blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
     for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
         pass
-    if config.job.controls:
+    if config.encyclopedia.controls:
         length = lambda word: len(lm.reader.ids([f" {word}"])[0])
         words = (
             earlier.controls.taxonomy
             if earlier is not None and earlier.controls is not None
-            else controls(taxonomy, each=config.job.controls, seed=0, length=length)
+            else controls(taxonomy, each=config.encyclopedia.controls, seed=0, length=length)
         )
         (job.out / CONTROLS).mkdir(exist_ok=True)
         before = None if earlier is None else earlier.controls
@@ -172,10 +161,12 @@ def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", sta
     config, chosen = job.config, job.config.stage
     site = files.studied_site(config, earlier.sites) if config.site else earlier.sites[-1]
     policy, settings = build.plugin("policy", config.policy)
-    rule = Rule(**config.job.stop.model_dump())
+    rule = Rule(**config.encyclopedia.stop.model_dump())
     choices = Choices(
         contexts=_makers(config, lm, site),
-        score=lambda book, number: policy.score(View(book, site), settings, seed=number),
+        score=lambda book, number: policy.score(
+            View(book, site), settings, seed=config.seed * chosen.rounds + number
+        ),
         evidence=lambda book, exhausted: evidence(book, site, rule, exhausted=exhausted),
     )
     rounds = Rounds(chosen.rounds, chosen.each, chosen.share, chosen.budget, rule)
@@ -192,13 +183,17 @@ def _makers(
 
     from hsae.contexts.chosen import chosen_contexts
     from hsae.encyclopedia.evidence import confusers_of
+    from hsae.lm import load
     from hsae.lm.sampling import sample
+
+    hardware, path = config.hardware, _writer(config)
+    writer = load(path, device=hardware.device, dtype=hardware.dtype) if path else lm
 
     def make(book: "Encyclopedia", wanted: "Wanted") -> "Iterator[Context | Attempt]":
         nearest = confusers_of(book, site, neighbours=CONFUSERS)
         confusers = {row: [other for other in nearest[row].tolist() if other >= 0] for row in wanted.rows}
         return chosen_contexts(
-            config, book.taxonomy, wanted._replace(lm=lm, confusers=confusers, sample=partial(sample, lm))
+            config, book.taxonomy, wanted._replace(lm=lm, confusers=confusers, sample=partial(sample, writer))
         )
 
     return make

@@ -92,7 +92,7 @@ class View:
         """log p(concept | x) of the held-out rows, some at a time, and whose they are: Gaussians around the
         means of the role fit with one covariance, all concepts equally likely."""
         mean = self.book.mean(self.site).numpy()
-        known = ~np.isnan(mean).any(1)
+        known = np.isfinite(mean).all(axis=1)
         freedom = int(np.maximum(self.count - 1, 0).sum())
         w = whitener(self.book.covariance(self.site).numpy(), freedom=freedom).astype(np.float32)
         center = mean[known].mean(0)
@@ -115,7 +115,8 @@ class View:
     def _set_sizes(self, right: np.ndarray) -> np.ndarray:
         """Sizes of the sets, each row's threshold taken from the other half of the rows."""
         half = np.arange(len(right)) % 2
-        limits = [np.quantile(right[half != side], 0.1) if (half != side).any() else 0.0 for side in (0, 1)]
+        others = [right[half != side] for side in (0, 1)]
+        limits = [np.quantile(other, 0.1) if len(other) else 0.0 for other in others]
         sizes, start = np.empty(len(right)), 0
         for log_p, own in self.posteriors():
             rows = slice(start, start + len(own))

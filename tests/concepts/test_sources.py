@@ -1,5 +1,9 @@
-"""Every source in conf/concepts gives a taxonomy: a new one is tested by existing."""
+"""Every source in conf/concepts gives a taxonomy: a new one is tested by existing.
 
+One that reads a file is tested on the small one that stands for it in FILES.
+"""
+
+import importlib
 import re
 
 import pytest
@@ -12,25 +16,79 @@ from hsae.errors import UserError
 FOLDER = build.conf_dir() / "concepts"
 SOURCES = sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
+FILES = {
+    "table": (
+        "zoo.csv",
+        "id,name,gloss,parents\nz:dog,dog,it barks,z:animal\nz:animal,animal,,\nz:cat,cat,,z:animal\n",
+    ),
+    "conceptnet": (
+        "assertions.csv",
+        "".join(
+            f'/a/[]\t/r/{relation}\t/c/en/{start}\t/c/en/{end}\t{{"weight": {weight}}}\n'
+            for relation, start, end, weight in [
+                ("IsA", "dog/n", "animal/n", 2.0),
+                ("IsA", "guide_dog", "dog/n", 1.0),
+                ("HasA", "dog/n", "tail", 1.5),
+                ("IsA", "animal/n", "guide_dog", 0.5),
+            ]
+        ),
+    ),
+    "wikipedia": ("titles.txt", "page_title\nDog\nMercury_(planet)\nMercury_(element)\nNew_York\n1984\n"),
+    "skos": (
+        "birds.ttl",
+        """
+        @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+        @prefix : <http://example.org/birds/> .
+        :bird a skos:Concept ; skos:prefLabel "bird"@en .
+        :owl a skos:Concept ; skos:prefLabel "owl"@en ; skos:broader :bird .
+        :hen a skos:Concept ; skos:prefLabel "hen"@en ; skos:broader :bird .
+        """,
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
-    """Loads a source by name, with keys changed; the table gets a file to read."""
+    """Loads a source by name, with keys changed."""
 
     def load(name, **changed):
         if name == "wordnet" and not wordnet.found():
             pytest.skip("WordNet is not on this machine: make wordnet")
-        if name == "table":
-            table = tmp_path_factory.getbasetemp() / "zoo.csv"
-            table.write_text(
-                "id,name,gloss,parents\nz:dog,dog,it barks,z:animal\nz:animal,animal,,\nz:cat,cat,,z:animal\n"
-            )
-            changed["path"] = str(table)
-        said = yaml.safe_load((FOLDER / f"{name}.yaml").read_text()) | changed
-        module, settings = build.plugin("concepts", build.settings("concepts", name).model_validate(said))
+        if name in FILES:
+            file, text = FILES[name]
+            (tmp_path_factory.getbasetemp() / file).write_text(text)
+            changed["path"] = str(tmp_path_factory.getbasetemp() / file)
+        asked = build.settings("concepts", name).model_validate(said(name) | changed)
+        module, settings = build.plugin("concepts", asked)
         return module.load(settings, seed=0)
 
     return load
+
+
+def said(name):
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_key_is_explained_behind_it(name):
+    lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
+    assert [line for line in lines if "#" not in line and not line.startswith("name:")] == []
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if "path" in said(name)])
+def test_without_a_file_it_says_what_to_get_and_a_file_is_told_by_its_content(name, load, tmp_path):
+    module = importlib.import_module(f"hsae.concepts.{name}")
+    for path, words in ((None, r"needs a file[\s\S]*concepts.path=<"), (tmp_path / "no", "no such file")):
+        settings = module.Settings(**said(name) | {"path": path and str(path)})
+        with pytest.raises(UserError, match=words):
+            module.load(settings, seed=0)
+    prints = []
+    for folder, more in (("a", ""), ("b", ""), ("c", "\n")):
+        file = tmp_path / folder / FILES[name][0]
+        file.parent.mkdir()
+        file.write_text(FILES[name][1] + more)
+        prints.append(module.fingerprint(module.Settings(**said(name) | {"path": str(file)})))
+    assert prints[0] == prints[1] != prints[2]
 
 
 @pytest.fixture(scope="module", params=SOURCES)

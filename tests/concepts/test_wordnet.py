@@ -1,6 +1,7 @@
 """WordNet's nouns arrive whole, in order, and never padded."""
 
 import os
+import time
 
 import pytest
 
@@ -10,9 +11,12 @@ from hsae.errors import UserError
 needs_wordnet = pytest.mark.skipif(not wordnet.found(), reason="WordNet is not on this machine: make wordnet")
 
 
-def load(**changed):
+def load(*, seed=0, **changed):
     return wordnet.load(
-        wordnet.Settings(**{"name": "wordnet", "n": None, "pos": "n", "instances": True} | changed), seed=0
+        wordnet.Settings(
+            **{"name": "wordnet", "n": None, "pos": "n", "order": "frequency", "instances": True} | changed
+        ),
+        seed=seed,
     )
 
 
@@ -42,6 +46,74 @@ def test_n_concepts_are_exactly_n_the_frequent_ones_and_their_ancestors(n):
 
 
 @needs_wordnet
+def test_every_synset_is_there_and_adjectives_and_adverbs_are_roots():
+    assert len(load(pos=["n", "v", "a", "r"])) == 117_659
+    modifiers = load(pos=["a", "r"])
+    assert len(modifiers) == 18_156 + 3_621
+    assert not any(concept.parents or concept.depth for concept in modifiers)
+    assert {concept.pos for concept in modifiers} == {"a", "r"}, "satellites are adjectives too"
+
+
+@needs_wordnet
+def test_all_nouns_are_read_from_the_table_in_a_few_seconds():
+    load()
+    wordnet.synsets.cache_clear()
+    start = time.process_time()
+    load()
+    assert time.process_time() - start < 10
+
+
+@needs_wordnet
+def test_by_depth_no_concept_comes_before_all_that_stand_higher():
+    verbs = load(pos="v")
+    few = load(n=900, pos="v", order="depth")
+    missing = min(concept.depth for concept in verbs if concept.id not in few.index)
+    deeper = [concept for concept in few if concept.depth > missing]
+    assert len(deeper) < 15, "second parents of what stands higher, and nothing else"
+
+
+@needs_wordnet
+def test_connectivity_counts_the_relations_that_nltk_lists():
+    kinds = ["hypernyms", "hyponyms", "similar_tos", "attributes", "entailments", "causes"]
+    kinds += [f"{kind}_{end}nyms" for kind in ("part", "substance", "member") for end in ("mero", "holo")]
+    reader = wordnet.reader(wordnet_data.find())
+    rows = wordnet.synsets()
+    for row in [*rows[::600], *sorted(rows, key=lambda row: -row.relations)[:5]]:
+        synset = reader.synset(row.id.removeprefix("wn30:"))
+        assert row.relations == sum(len(getattr(synset, kind)()) for kind in kinds), row.id
+
+
+@needs_wordnet
+def test_by_connectivity_the_most_connected_come_first_however_rare():
+    few = load(n=60, order="connectivity", instances=False)
+    assert {"wn30:person.n.01", "wn30:asterid_dicot_genus.n.01"} <= set(few.index)
+
+
+@needs_wordnet
+def test_stratified_takes_from_far_more_topics_depths_and_senses_than_frequency_does():
+    def strata(order):
+        rows = {row.id: row for row in wordnet.synsets()}
+        few = load(n=500, pos="v", order=order)
+        leaves = [concept for row, concept in enumerate(few) if not few.children[row]]
+        return len({(rows[leaf.id].topic, leaf.depth) for leaf in leaves})
+
+    assert strata("stratified") > 1.3 * strata("frequency")
+
+
+@needs_wordnet
+@pytest.mark.parametrize("order", ["random", "stratified"])
+def test_what_chance_takes_depends_on_the_seed_alone(order):
+    one, again, other = (set(load(n=300, pos="v", order=order, seed=seed).index) for seed in (1, 1, 2))
+    assert one == again and len(one & other) < 200
+
+
+@needs_wordnet
+@pytest.mark.parametrize("order", ["frequency", "depth", "connectivity", "stratified", "random"])
+def test_every_order_gives_exactly_n_of_trees_and_of_what_has_none(order):
+    assert len(load(n=100, pos=["v", "r"], order=order, instances=False)) == 100
+
+
+@needs_wordnet
 def test_individuals_can_be_left_out():
     assert "wn30:einstein.n.01" in load().index
     assert "wn30:einstein.n.01" not in load(instances=False).index
@@ -49,7 +121,7 @@ def test_individuals_can_be_left_out():
 
 @needs_wordnet
 def test_asking_for_more_than_there_is_is_refused():
-    with pytest.raises(UserError, match=r"concepts\.n=82116: WordNet has 82115 concepts"):
+    with pytest.raises(UserError, match=r"concepts\.n=82116: WordNet.* has 82115 concepts"):
         load(n=82_116)
 
 

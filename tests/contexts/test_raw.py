@@ -8,9 +8,9 @@ PETS = Taxonomy([Concept("x:dog", "dog", gloss="it barks; not a cat"), Concept("
 
 def test_the_gloss_comes_before_the_term_where_a_causal_model_reads_it():
     assert list(raw.make(PETS, raw.Settings(gloss=True), seed=0)) == [
-        Context("x:dog", "dog", 0, 3, "raw-01", "fit"),
-        Context("x:dog", "It barks: dog", 10, 13, "raw-02", "fit"),
-        Context("x:cat", "cat", 0, 3, "raw-01", "fit"),
+        Context("x:dog", "dog", 0, 3, "raw-01", "fit", "raw"),
+        Context("x:dog", "It barks: dog", 10, 13, "raw-02", "fit", "raw"),
+        Context("x:cat", "cat", 0, 3, "raw-01", "fit", "raw"),
     ]
 
 

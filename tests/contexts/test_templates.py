@@ -1,6 +1,8 @@
 """The sentences: enough of them, in all families and roles, in decent English."""
 
+import re
 from collections import Counter
+from itertools import combinations
 from typing import get_args
 
 import pytest
@@ -31,12 +33,30 @@ def texts(taxonomy, *, families=FAMILIES, per_concept=None, seed=0):
 
 
 def test_there_are_enough_sentences_of_every_family():
-    assert Counter(t.id.split("-")[0] for t in templates.templates("n")) == dict.fromkeys(FAMILIES, 8)
-    assert Counter(t.id.split("-")[1] for t in templates.templates("v")) == dict.fromkeys(FAMILIES, 6)
-    assert len({t.sentence.text for pos in "nv" for t in templates.templates(pos)}) == 56
+    assert Counter(t.id.split("-")[0] for t in templates.templates("n")) == dict.fromkeys(FAMILIES, 16)
+    for pos in "var":
+        assert Counter(t.id.split("-")[1] for t in templates.templates(pos)) == dict.fromkeys(FAMILIES, 6)
+    shelves = [t for pos in "nvar" for t in templates.templates(pos)]
+    assert len({t.id for t in shelves}) == len({t.sentence.text for t in shelves}) == 136
 
 
-@pytest.mark.parametrize("pos", ["n", "v"])
+@pytest.mark.parametrize("pos", "nvar")
+def test_no_two_sentences_differ_in_a_word_or_two(pos):
+    said = [re.sub(r"\{(x|a|A|the)\}", "GAP", t.sentence.text) for t in templates.templates(pos)]
+    words = [set(re.findall(r"\w+", text)) for text in said]
+    for one, other in combinations(words, 2):
+        assert len(one & other) < 0.7 * len(one | other), (one, other)
+
+
+def test_the_word_stands_at_the_head_in_the_middle_and_at_the_end():
+    places = []
+    for context in templates.make(ZOO, templates.Settings(families=FAMILIES, per_concept=None), seed=0):
+        places.append(context.start / (len(context.text) - (context.end - context.start)))
+    for least, most in ((0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0)):
+        assert sum(least <= place <= most for place in places) > 0.15 * len(places)
+
+
+@pytest.mark.parametrize("pos", "nvar")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_sentences_of_every_role(pos, family):
     assert {t.role for t in templates.templates(pos, (family,))} == {"fit", "tune", "test"}
@@ -73,7 +93,7 @@ def test_without_a_gloss_the_sentences_that_need_one_are_left_out():
     with_gloss, without = (
         {t for id, t in texts(ZOO) if id == concept} for concept in ("hsae:water.n", "hsae:fog.n")
     )
-    assert without < with_gloss and len(with_gloss) == 32
+    assert without < with_gloss and len(with_gloss) == 64
     assert all("gloss" in t.sentence.text.lower() for t in templates.templates("n") if t.id not in without)
 
 
@@ -102,9 +122,27 @@ def test_more_than_there_are_gives_all_of_them():
     assert set(texts(ZOO, per_concept=1000)) == set(texts(ZOO))
 
 
+def test_adjectives_and_adverbs_get_sentences_of_their_own():
+    red = Concept("x:red", "red", gloss="of the colour of blood", pos="a")
+    found = texts(Taxonomy([red, Concept("x:soon", "soon", pos="r")]))
+    assert found["x:red", "adjective-definition-02"] == "red (adjective): of the colour of blood."
+    assert found["x:red", "adjective-dialogue-03"] == '"Would you call it red?" asked the teacher.'
+    assert found["x:soon", "adverb-scene-01"] == "They did it soon, or so the letter says."
+
+
 def test_another_part_of_speech_is_refused_by_name():
-    with pytest.raises(UserError, match="none for pos='a'"):
-        texts(Taxonomy([Concept("x:red", "red", pos="a")]))
+    with pytest.raises(UserError, match="parts of speech n, v, a, r, none for pos='x'"):
+        texts(Taxonomy([Concept("x:ouch", "ouch", pos="x")]))
+
+
+def test_few_sentences_a_concept_still_use_every_sentence_about_as_often():
+    many = Taxonomy(Concept(f"x:{n}", f"word{n}", gloss="a thing of its own") for n in range(800))
+    settings = templates.Settings(families=FAMILIES, per_concept=4)
+    times = Counter(context.template for context in templates.make(many, settings, seed=0))
+    for role, share in (("fit", 2), ("tune", 1), ("test", 1)):
+        shelf = [t.id for t in templates.templates("n") if t.role == role]
+        even = share * len(many) / len(shelf)
+        assert all(0.6 * even < times[id] < 1.5 * even for id in shelf)
 
 
 def test_a_sentence_without_its_one_gap_is_refused():

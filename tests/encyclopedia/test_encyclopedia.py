@@ -313,7 +313,7 @@ def test_what_a_template_adds_is_its_mean_over_concepts(tmp_path, encyclopedia, 
 
 def test_another_pooling_than_those_that_were_read_is_refused(encyclopedia, tmp_path, lm):
     assert torch.equal(encyclopedia.mean(SITES[0]), encyclopedia.mean(SITES[0], pooling="span"))
-    with pytest.raises(UserError, match=r"no pooling 'max'(.|\n)*job.poolings"):
+    with pytest.raises(UserError, match=r"no pooling 'max'(.|\n)*encyclopedia.poolings"):
         encyclopedia.mean(SITES[0], pooling="max")
     with pytest.raises(UserError, match="poolings"):
         make(tmp_path / "other", lm, [], poolings=("span",), earlier=encyclopedia)

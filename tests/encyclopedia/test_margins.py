@@ -112,6 +112,27 @@ def test_an_offset_that_templates_bring_to_all_concepts_counts_on_neither_side()
     np.testing.assert_allclose(offset.margin.mean(), plain.margin.mean(), rtol=0.15)
 
 
+def test_float32_rows_far_from_the_origin_keep_their_margins():
+    x, concept, template = rows(6)
+    confusers = nearest_confusers(prototypes(x, concept, concepts=9), neighbours=4)
+    exact = retrieval_margins(x, concept, template, confusers)
+    far = (x + 3000).astype(np.float32)
+    same = nearest_confusers(prototypes(far, concept, concepts=9), neighbours=4)
+    np.testing.assert_array_equal(same, confusers)
+    found = retrieval_margins(far, concept, template, confusers)
+    np.testing.assert_allclose(found.lower, exact.lower, rtol=1e-2, atol=0.05)
+
+
+def test_concepts_without_confusers_are_passed_over():
+    x, concept, template = rows(7)
+    confusers = nearest_confusers(prototypes(x, concept, concepts=9), neighbours=4)
+    every = retrieval_margins(x, concept, template, confusers)
+    confusers[[1, 4]] = -1
+    some = retrieval_margins(x, concept, template, confusers)
+    assert np.isnan(some.margin[[1, 4]]).all() and not some.templates[[1, 4]].any()
+    np.testing.assert_allclose(np.delete(some.margin, [1, 4]), np.delete(every.margin, [1, 4]))
+
+
 def test_one_row_a_concept_says_nothing_about_scatter():
     with pytest.raises(ValueError, match="no concept has two"):
         prototypes(np.ones((3, 2)), np.arange(3), concepts=3)

@@ -9,7 +9,8 @@ from worlds_prototypes import CHILDREN, CONCEPTS, taxonomy, world
 
 from hsae import stats
 from hsae.encyclopedia import nulls
-from hsae.encyclopedia.monitoring import Active, Monitor, describe, discoveries, largest_of
+from hsae.encyclopedia.largest import Largest
+from hsae.encyclopedia.monitoring import Active, Monitor, describe, discoveries
 from hsae.encyclopedia.nulls import Background
 from hsae.errors import UserError
 
@@ -138,25 +139,26 @@ def test_nulls_survive_the_disk(monitor, tmp_path):
         nulls.load(tmp_path / "empty")
 
 
-@pytest.mark.parametrize(("concepts", "k"), [(32 * 50, 7), (32 * 50, 1), (32 * 4, 10), (32 * 9, 9)])
+@pytest.mark.parametrize(("concepts", "k"), [(5000, 7), (1024, 1), (2047, 63), (1500, 64), (40, 39), (3, 3)])
 def test_the_largest_are_those_of_topk(concepts, k):
-    scores = torch.randn(60, concepts, generator=torch.Generator().manual_seed(0))
-    scores[::3] = scores[::3].round(decimals=1)  # many ties
-    z, concept = largest_of(scores, k)
-    slow = scores.topk(k)
-    assert torch.equal(z, slow.values)
-    assert torch.equal(scores.gather(1, concept), slow.values)
-    assert all(len(set(row)) == k for row in concept.tolist())
+    draw = torch.Generator().manual_seed(0)
+    weights, x = torch.randn(concepts, 6, generator=draw), torch.randn(300, 6, generator=draw)
+    bias = torch.randn(concepts, generator=draw)
+    weights[::2] = weights[0]  # many ties
+    bias[::2] = bias[0]
+    z, concept = Largest(weights, bias)(x, k)
+    scores = x @ weights.T + bias
+    torch.testing.assert_close(z, scores.topk(k).values)
+    torch.testing.assert_close(scores.gather(1, concept), z)
+    assert all(len(set(row)) == k for row in concept.tolist()) and concept.max() < concepts
 
 
-def test_blocks_of_rows_change_nothing(monitor, toy, monkeypatch):
-    x = toy.background(50, seed=3)
-    whole = monitor.largest(x, 5)
-    monkeypatch.setattr("hsae.encyclopedia.monitoring.MOST", 7 * 224)
-    found = monitor.largest(x, 5)
-    torch.testing.assert_close(found[0], whole[0])
-    assert torch.equal(found[1], whole[1])
-    assert whole[1].max() < CONCEPTS, "what fills the last group up is never among the largest"
+def test_a_row_has_the_same_concepts_whoever_stands_beside_it(monitor, toy):
+    x = toy.background(600, seed=3)
+    z, concept = monitor.largest(x, 5)
+    alone = [monitor.largest(x[row : row + 1], 5) for row in (0, 255, 256, 599)]
+    torch.testing.assert_close(torch.cat([one for one, _ in alone]), z[[0, 255, 256, 599]])
+    assert torch.equal(torch.cat([one for _, one in alone]), concept[[0, 255, 256, 599]])
 
 
 def test_discoveries_are_benjamini_and_hochberg_s():

@@ -34,6 +34,13 @@ def test_the_contexts_that_are_asked_for_give_the_target():
     assert math.isinf(needed[2])
 
 
+@pytest.mark.parametrize(("between", "n"), [(0.8, 13), (0.9, 26), (0.95, 52)])
+def test_what_concepts_have_in_common_decides_how_many_contexts_they_need(between, n):
+    """Relative variance .28 uncentred; centring takes off the share `between` of the squared norm."""
+    squared = np.array([0.281 / (1 - between)])
+    assert contexts_for(squared, np.array([1]))[0] == pytest.approx(n, rel=0.04)
+
+
 def test_a_correlation_of_halves_is_the_populations_reliability():
     random = np.random.default_rng(0)
     concept = random.normal(size=20_000) * 2

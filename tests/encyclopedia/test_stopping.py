@@ -102,6 +102,11 @@ def test_no_concepts_give_no_decisions():
     assert set(STATUSES) == {"active", "converged", "ambiguous", "dead", "budget"}
 
 
+def test_each_look_spends_an_equal_part_of_alpha():
+    assert RULE.level == pytest.approx(1 - 0.05 / 6)
+    assert Rule(looks=(8,), alpha=0.1).level == pytest.approx(0.9)
+
+
 def test_over_all_looks_luck_converges_at_most_one_concept_in_twenty():
     """Concepts whose true error is 5 % too large at every look, judged as their contexts come in."""
     random = np.random.default_rng(0)

@@ -82,3 +82,12 @@ def test_halves_that_share_nothing_do_not_agree():
 def test_two_concepts_have_no_order_of_similarities():
     with pytest.raises(ValueError, match="no order"):
         similarity_agreement(np.ones((2, 3)), np.ones((2, 3)), seed=0)
+
+
+def test_a_concept_drawn_twice_does_not_agree_with_itself():
+    random = np.random.default_rng(6)
+    middle = []
+    for seed in range(30):
+        found = similarity_agreement(*random.normal(size=(2, 8, D)), seed=seed, resamples=40).spearman
+        middle.append((found.low + found.high) / 2)
+    assert abs(np.mean(middle)) < 0.1

@@ -46,9 +46,7 @@ def test_it_finds_concepts_in_templates_that_it_never_met(variant):
 def test_its_posterior_is_one(variant):
     log_p = ready(variant).log_posterior(TEST.x)
     assert log_p.shape == (len(TEST.concept), C) and log_p.dtype == torch.float32
-    torch.testing.assert_close(
-        log_p.double().exp().sum(1), torch.ones(len(log_p)).double(), rtol=0, atol=1e-6
-    )
+    assert (log_p.double().exp().sum(1) - 1).abs().max() < 1e-6
 
 
 def test_a_row_is_read_alike_alone_and_in_a_batch(variant):
@@ -89,8 +87,8 @@ def test_it_comes_back_from_disk_bit_for_bit(variant, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "gone", "unreadable"])
-def test_a_damaged_file_says_so(variant, damage, tmp_path):
-    files.save(ready(variant), tmp_path)
+def test_a_damaged_file_says_so(damage, tmp_path):
+    files.save(ready("lda"), tmp_path)
     weights, card = tmp_path / "interpreter.safetensors", tmp_path / "interpreter.json"
     if damage == "cut":
         weights.write_bytes(weights.read_bytes()[:-9])

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from worlds_interpreters import C, accuracy, make, ready, roles
+import yaml
+from worlds_interpreters import CONF, C, accuracy, make, ready, roles
 
-from hsae import build
 from hsae.concepts import Concept, Taxonomy
+from hsae.interpreters import historical
 from hsae.interpreters.historical import entropy_confidence
 
 FIT, TUNE, TEST = roles()
@@ -14,9 +15,10 @@ FIT, TUNE, TEST = roles()
 @pytest.fixture(scope="module")
 def whole():
     """At the size that was reported: d = 640, 1,000 concepts."""
-    module, settings = build.plugin("interpreter", build.compose(["interpreter=historical"]).interpreter)
+    said = yaml.safe_load((CONF / "historical.yaml").read_text())
+    settings = historical.Settings.model_validate(said)
     taxonomy = Taxonomy(Concept(f"toy:{row}", str(row)) for row in range(1000))
-    return module.build(settings, d=640, sites=1, taxonomy=taxonomy, seed=0)
+    return historical.build(settings, d=640, sites=1, taxonomy=taxonomy, seed=0)
 
 
 def test_it_has_as_many_weights_as_it_had(whole):

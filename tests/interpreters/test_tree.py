@@ -59,6 +59,28 @@ def test_the_probability_of_a_concept_is_the_product_along_its_path(shape):
         )
 
 
+def test_without_parents_it_is_a_plain_softmax():
+    tree, seen = Tree(Taxonomy(Concept(f"t:{row}", str(row)) for row in range(5))), torch.ones(5).bool()
+    logits = torch.randn(4, tree.choices, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(tree.log_p(logits, seen), logits.log_softmax(1))
+    torch.testing.assert_close(tree.log_p_of(logits, torch.arange(4), seen), logits.log_softmax(1).diagonal())
+
+
+@pytest.mark.parametrize("shape", [taxonomy, deep])
+def test_one_path_costs_less_and_says_the_same(shape):
+    """The fast loss has a slow twin, in its gradient too, and with concepts that were not seen."""
+    tree, concepts = Tree(shape()), len(shape())
+    g = torch.Generator().manual_seed(0)
+    seen = torch.rand(concepts, generator=g) < 0.7
+    concept = seen.nonzero().squeeze(1)
+    logits = (3 * torch.randn(len(concept), tree.choices, generator=g)).requires_grad_()
+    fast = tree.log_p_of(logits, concept, seen)
+    slow = tree.log_p(logits, seen).gather(1, concept[:, None]).squeeze(1)
+    torch.testing.assert_close(fast, slow)
+    gradients = [torch.autograd.grad(each.sum(), logits)[0] for each in (fast, slow)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [taxonomy, deep])
 def test_what_stands_above_is_the_sum_of_what_stands_below(shape):
     known, tree = shape(), Tree(shape())

@@ -1,13 +1,14 @@
 """A world whose concepts are known Gaussians on a small tree, met in templates that push every activation."""
 
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import yaml
 from torch import Tensor
 
-from hsae import build
 from hsae.concepts import Concept, Taxonomy
 from hsae.interpreters import Interpreter, Rows
 from hsae.seeding import stream
@@ -27,7 +28,7 @@ SMALL = {
     "gloss_width": 64,
     "lr": 0.02,
     "batch": 64,
-    "epochs": 20,
+    "epochs": 15,
     "depth": 1,
 }
 
@@ -91,17 +92,22 @@ def roles() -> tuple[Rows, Rows, Rows]:
 
 
 def make(variant: str, *overrides: str, seed: int = 0, d: int = D, sites: int = SITES) -> Interpreter:
-    """An interpreter by the name of its YAML, as the command line builds it, but small."""
+    """An interpreter by the name of its YAML, but small."""
     module, settings = plugin(variant, *overrides)
     return module.build(settings, d=d, sites=sites, taxonomy=taxonomy(), seed=seed)
 
 
 @cache
 def plugin(variant: str, *overrides: str):
-    keys = build.settings("interpreter", variant).model_fields
-    small = [f"interpreter.{key}={value}" for key, value in SMALL.items() if key in keys]
-    composed = build.compose([f"interpreter={variant}", *small, *overrides])
-    return build.plugin("interpreter", composed.interpreter)
+    """Module and settings: its YAML, made small, with overrides as they are typed (`interpreter.lr=1`)."""
+    module = import_module(f"hsae.interpreters.{variant}")
+    said = yaml.safe_load((CONF / f"{variant}.yaml").read_text())
+    said |= {key: value for key, value in SMALL.items() if key in said}
+    for override in overrides:
+        key, _, value = override.removeprefix("interpreter.").partition("=")
+        assert key in said, override
+        said[key] = yaml.safe_load(value)
+    return module, module.Settings.model_validate(said)
 
 
 def fitted(

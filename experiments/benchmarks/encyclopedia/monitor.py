@@ -11,8 +11,9 @@ from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.worlds import World
 from experiments.benchmarks.rounds import Contender, median, rates, ratio
 from hsae.encyclopedia import nulls
+from hsae.encyclopedia.largest import ROWS
 from hsae.encyclopedia.monitoring import Monitor
-from hsae.encyclopedia.nulls import MOST, Background
+from hsae.encyclopedia.nulls import Background
 from hsae.encyclopedia.prototypes import Prototypes
 from hsae.seeding import stream
 
@@ -69,10 +70,9 @@ def product(monitor: Monitor, x: Tensor) -> Contender:
     """Rows times prototypes in blocks, and nothing else."""
     matrix = monitor.prototypes.weights
     features = monitor.prototypes.features(x).to(matrix)
-    size = max(1, MOST // len(matrix))
 
     def run() -> int:
-        for some in features.split(size):
+        for some in features.split(ROWS):
             functional.linear(some, matrix)
         return len(x)
 
