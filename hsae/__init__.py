@@ -15,8 +15,10 @@ from typing import Any
 __all__ = ["language_model", "load"]
 
 _HOLDS = {
+    "convergence": "hsae.encyclopedia.convergence_table",
     "encyclopedia": "hsae.encyclopedia",
     "evaluation": "hsae.evaluations",
+    "interpreter": "hsae.interpreters",
     "lm": "hsae.lm",
     "sae": "hsae.sae",
     "store": "hsae.activations.store",

@@ -19,7 +19,7 @@ PACKAGE = Path(config.__file__).parent
 OVER = ("experiment", "sweep", "hydra", "local")
 """Folders whose files choose among options, rather than being one."""
 
-EMPTY_ROOMS = {"interpreter", "dimension"}
+EMPTY_ROOMS = {"dimension"}
 """Groups that hold nothing but `none` yet."""
 
 OPTIONS = [
@@ -110,7 +110,7 @@ def source() -> str:
     "part",
     [
         getattr(config, name)
-        for name in ("Model", "Layers", "Stage", "Train", "Hardware", "Fallback", "Config")
+        for name in ("Model", "Layers", "Stage", "Kept", "Stop", "Train", "Hardware", "Fallback", "Config")
     ],
 )
 def test_every_key_of_the_frame_is_read_by_something(part: type[Part]):

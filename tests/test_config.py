@@ -93,7 +93,7 @@ def test_indices_beat_the_rule_and_sites_beat_both():
         (
             GPT2,
             "stage.contexts=nowhere",
-            "the contexts 'nowhere' are not among those chosen: contexts=[raw, templates]",
+            "the contexts 'nowhere' are not among those chosen: contexts=[raw, templates, ",
         ),
     ],
 )

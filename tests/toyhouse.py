@@ -20,6 +20,8 @@ from hsae.__main__ import guarded
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
 
+STAGE = "contexts: [toy]\nrounds: 0\neach: 1\nshare: 1.0\nbudget: null\n"
+
 EXPERIMENT = """# @package _global_
 defaults:
   - override /job: pipeline
@@ -42,7 +44,7 @@ def furnish(folder: Path) -> Path:
     text = re.sub(r"- evaluations: .*", "- evaluations: []", text)
     _write(folder / "config.yaml", text)
     _write(folder / "contexts" / "toy.yaml", "toy: {count: 3}\n")
-    _write(folder / "stage" / "templates.yaml", "name: templates\nnumber: 0\nafter: null\ncontexts: toy\n")
+    _write(folder / "stage" / "templates.yaml", "name: templates\nnumber: 1\nafter: null\n" + STAGE)
     _write(folder / "job" / "grow.yaml", "name: grow\nrows: 3\npause: 0\nend: well\n")
     _write(folder / "job" / "pick.yaml", "name: pick\nrow: 1\n")
     _write(folder / "job" / "gather.yaml", "name: gather\nof: []\n")

@@ -81,7 +81,8 @@ def _file(module: str) -> Path | None:
 
 @cache
 def read_class(module: str, name: str) -> Any:
-    """A class, or a type that one is written with, out of a module's source, executed with the few light names that it uses and nothing else.
+    """A class, or a type that one is written with, out of a module's source, executed with the few light
+    names that it uses and nothing else.
 
     Base classes imported from another file of this package are read from that file in the same way.
     """

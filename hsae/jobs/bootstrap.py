@@ -10,12 +10,14 @@ from hsae import build
 from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
+from hsae.errors import UserError
 from hsae.execute import Job
 from hsae.lm import cost, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hsae.concepts import Taxonomy
     from hsae.contexts import Attempt, Context, Wanted
     from hsae.encyclopedia import Encyclopedia
     from hsae.encyclopedia.writer import Reading, Stage
@@ -45,7 +47,7 @@ def choices(config: Config) -> dict[str, object]:
         "model": files.fingerprint(config.model.path, config.model.revision),
         "sites": files.site_choice(config.model, config.layers),
         "concepts": contents("concepts", config.concepts),
-        "contexts": {name: config.contexts[name].model_dump() for name in stage.contexts},
+        "contexts": {name: contents("contexts", config.contexts[name], name=name) for name in stage.contexts},
         "stage": stage.model_dump(include={"name", "number", "contexts"}),
         **kept.model_dump(exclude={"name", "stop"}),
     }
@@ -78,9 +80,10 @@ def estimate(config: Config) -> dict[str, str | int]:
     if facts is None or concepts is None:
         return {"concepts": concepts or "all of the source"}
     sites = config.layers.resolve(facts.layers)
-    # about: eight sentences a family of templates, or the word and its gloss
+    # about: sixteen sentences a family of templates, or the word and its gloss
     makers = [config.contexts[name] for name in config.stage.contexts]
-    each = sum(getattr(m, "per_concept", None) or 8 * len(getattr(m, "families", ())) or 2 for m in makers)
+    sentences = [getattr(m, "per_concept", None) or 16 * len(getattr(m, "families", ())) or 2 for m in makers]
+    each = config.stage.rounds * config.stage.each * len(makers) if config.stage.rounds else sum(sentences)
     # mean and squared deviations of three roles in float32; the scatter, one for d concepts or more, is less
     return {
         "concepts": concepts,
@@ -119,7 +122,6 @@ def run(job: Job) -> dict[str, int | float | str]:
 def _read_all(job: Job, lm: "LM", earlier: "Encyclopedia | None", reading: "Reading", stage: "Stage") -> None:
     """All contexts of every concept, and of the controls."""
     from hsae.concepts.chosen import chosen_taxonomy
-    from hsae.concepts.controls import controls
     from hsae.contexts.chosen import chosen_contexts
     from hsae.encyclopedia.encyclopedia import CONTROLS
     from hsae.encyclopedia.writer import block_size, write
@@ -130,25 +132,30 @@ def _read_all(job: Job, lm: "LM", earlier: "Encyclopedia | None", reading: "Read
     blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
     for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
         pass
-    if config.encyclopedia.controls:
-        length = lambda word: len(lm.reader.ids([f" {word}"])[0])
-        words = (
-            earlier.controls.taxonomy
-            if earlier is not None and earlier.controls is not None
-            else controls(taxonomy, each=config.encyclopedia.controls, seed=0, length=length)
-        )
+    words = _control_words(job, lm, taxonomy, earlier)
+    if words is not None:
         (job.out / CONTROLS).mkdir(exist_ok=True)
-        before = None if earlier is None else earlier.controls
-        for _ in write(
-            lm,
-            words,
-            chosen_contexts(config, words),
-            job.out / CONTROLS,
-            reading=reading,
-            stage=stage,
-            earlier=before,
-        ):
+        contexts, before = chosen_contexts(config, words), None if earlier is None else earlier.controls
+        found = write(lm, words, contexts, job.out / CONTROLS, reading=reading, stage=stage, earlier=before)
+        for _ in found:
             pass
+
+
+def _control_words(
+    job: Job, lm: "LM", taxonomy: "Taxonomy", earlier: "Encyclopedia | None"
+) -> "Taxonomy | None":
+    """The controls of the earlier stage, or such as the taxonomy allows for; None where there are none."""
+    from hsae.concepts.controls import controls
+
+    if earlier is not None:
+        return None if earlier.controls is None else earlier.controls.taxonomy
+    if not (each := job.config.encyclopedia.controls):
+        return None
+    try:
+        return controls(taxonomy, each=each, seed=0, length=lambda word: len(lm.reader.ids([f" {word}"])[0]))
+    except UserError as problem:  # a taxonomy may be too small to imitate; its own numbers are still good
+        job.say(f"without controls: {str(problem).splitlines()[0]}")
+        return None
 
 
 def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", stage: "Stage") -> None:

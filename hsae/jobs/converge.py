@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 WRITES = "convergence"
 FORMAT = 1
 
-TABLE = "convergence.json"
-
 
 class Settings(Part):
     """How much is compared."""
@@ -65,6 +63,7 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
+    from hsae.encyclopedia.convergence_table import TABLE
     from hsae.encyclopedia.stopping import Rule
 
     config = job.config

@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt
 
 from hsae import build
 from hsae.artifact import Need
+from hsae.build.contents import contents
 from hsae.config import Config, Part
 from hsae.errors import UserError
 from hsae.execute import Job
@@ -57,7 +58,9 @@ def choices(config: Config) -> dict[str, object]:
         "model": files.fingerprint(config.model.path, config.model.revision),
         "evaluations": {name: part.model_dump() for name, part in config.evaluations.items()},
         "concepts": config.concepts.model_dump(),
-        "contexts": {name: config.contexts[name].model_dump() for name in config.stage.contexts},
+        "contexts": {
+            name: contents("contexts", config.contexts[name], name=name) for name in config.stage.contexts
+        },
         "seed": config.seed,
     }
 

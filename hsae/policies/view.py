@@ -92,7 +92,7 @@ class View:
         """log p(concept | x) of the held-out rows, some at a time, and whose they are: Gaussians around the
         means of the role fit with one covariance, all concepts equally likely."""
         mean = self.book.mean(self.site).numpy()
-        known = np.isfinite(mean).all(axis=1)
+        known = np.logical_and.reduce(np.isfinite(mean), axis=1)
         freedom = int(np.maximum(self.count - 1, 0).sum())
         w = whitener(self.book.covariance(self.site).numpy(), freedom=freedom).astype(np.float32)
         center = mean[known].mean(0)
