@@ -1,6 +1,7 @@
 """Fits an interpreter on an encyclopedia: which concept is an activation of, and how sure is that?
 
 hsae job=interpret interpreter=lda stage=templates
+hsae job=interpret interpreter=historical job.split=concept stage=raw
 hsae job=interpret interpreter=lda,linear,mlp,hierarchical stage=raw,templates job.judge=templates -m
 
 Fitted on contexts of the role fit, calibrated on tune, judged on test, whose templates neither has seen.
@@ -39,7 +40,10 @@ class Settings(Part):
 
     name: Literal["interpret"]
     judge: str | None
-    """The stage whose contexts of the role test are read; null: the stage that it is fitted on."""
+    """The stage whose contexts of the roles tune and test are read; null: the stage that it is fitted on."""
+    split: Literal["role", "concept"]
+    """`role`: held out are templates; `concept`: whole concepts, which shows what that split does to a closed
+    softmax."""
     miss: Annotated[float, Field(gt=0, lt=1)]
     """Share of rows whose conformal set may miss the true concept."""
     matrix: bool
@@ -88,8 +92,10 @@ def run(job: Job) -> dict[str, int | float | str]:
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
     judge = Encyclopedia(job.inputs["judge"].folder, model=book.model) if "judge" in job.inputs else book
     sites = _sites(job.config, book)
-    fit, tune = (_rows(book, sites, role) for role in ("fit", "tune"))
-    test = _rows(judge, sites, "test")
+    if job.config.job.split == "concept":
+        return _by_concept(job, book, sites)
+    fit = _rows(book, sites, "fit")
+    tune, test = (_rows(judge, sites, role) for role in ("tune", "test"))
     tune = _of_seen(job, fit, tune, "tune")
     first, second = halves(tune, seed=job.config.seed)
     interpreter = _blank(job, book, sites, seed=job.config.seed)
@@ -97,7 +103,7 @@ def run(job: Job) -> dict[str, int | float | str]:
         check_seen(fit.concept, test.concept)
     _fit(job, interpreter, fit, tune, device(job.config.hardware.device))
     fit_temperature(interpreter, first)
-    scores = _judged(job, interpreter, second, test)
+    scores = {"split": "role", **_judged(job, interpreter, second, test)}
     scores["controls"] = _controls(job, interpreter, book, sites, fit, tune, test)
     scores["matrix"] = _matrix(job, book, judge, sites) if job.config.job.matrix else []
     shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
@@ -111,24 +117,49 @@ def _sites(config: Config, book: "Encyclopedia") -> list[str]:
     return [files.studied_site(config, book.sites)] if config.site is not None else book.sites
 
 
-def _rows(book: "Encyclopedia", sites: list[str], role: Any, source: str | None = None) -> "Rows":
-    """Raw rows of one role at all sites, [row d] for a single one; of one source of contexts, if it is
-    named. Raises UserError where there are none."""
+def _rows(book: "Encyclopedia", sites: list[str], role: Any) -> "Rows":
+    """Raw rows of one role at all sites, [row d] for a single one. Raises UserError where there are none."""
     import torch
 
     from hsae.interpreters.base import Rows
 
     of = [book.rows(site, role=role) for site in sites]
-    chosen = slice(None) if source is None else of[0].source == book.sources.index(source)
-    if not len(of[0].concept[chosen]):
+    if not len(of[0].concept):
         raise UserError(
-            f"the encyclopedia {book.folder} keeps no raw row of the role {role}"
-            f"{'' if source is None else f' and the source {source}'}.\n"
+            f"the encyclopedia {book.folder} keeps no raw row of the role {role}.\n"
             "Bootstrap a stage with more contexts (stage=templates), and with encyclopedia.sample above 0."
         )
-    x = [torch.from_numpy(rows.x[chosen]) for rows in of]
-    named = torch.from_numpy(of[0].concept[chosen]), torch.from_numpy(of[0].template[chosen])
+    x = [torch.from_numpy(rows.x) for rows in of]
+    named = torch.from_numpy(of[0].concept), torch.from_numpy(of[0].template)
     return Rows(x[0] if len(x) == 1 else torch.stack(x, 1), *named)
+
+
+def _by_concept(job: Job, book: "Encyclopedia", sites: list[str]) -> dict[str, int | float | str]:
+    """The historical split: accuracies on the concepts of training, of validation and of test. Raises
+    `UserError`, with the reason, for an interpreter that refuses to be asked for what it never saw."""
+    from hsae.hardware import device
+    from hsae.interpreters import files as shelf
+    from hsae.interpreters.base import check_seen
+    from hsae.interpreters.by_concept import WHY, by_concept
+    from hsae.interpreters.calibration import assess
+
+    parts = by_concept(_rows(book, sites, "all"), concepts=len(book.taxonomy))
+    interpreter = _blank(job, book, sites, seed=job.config.seed)
+    if interpreter.refuses_unseen:
+        check_seen(parts.train.concept, parts.validation.concept)
+    _fit(job, interpreter, parts.train, parts.validation, device(job.config.hardware.device))
+    accuracy = {
+        name: _interval(assess(interpreter, rows).correct, rows.concept.numpy(), job.config.seed)
+        for name, rows in parts._asdict().items()
+    }
+    scores = {"split": "concept", "accuracy": accuracy, "chance": 1 / interpreter.concepts, "why": WHY}
+    job.say(WHY)
+    shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
+    (job.out / CHECKPOINT).unlink(missing_ok=True)
+    (job.out / SCORES).write_text(json.dumps(scores, indent=1) + "\n")
+    return {name: round(found["value"], 4) for name, found in accuracy.items()} | {
+        "chance": round(scores["chance"], 6)
+    }
 
 
 def _of_seen(job: Job, fit: "Rows", others: "Rows", role: str) -> "Rows":
@@ -238,26 +269,34 @@ def _matrix(job: Job, book: "Encyclopedia", judge: "Encyclopedia", sites: list[s
     from hsae.interpreters.classes import classes
 
     settings = lda.Settings(name="lda", shrinkage=None)
+    fit, test = (_by_source(of, sites, role) for of, role in ((book, "fit"), (judge, "test")))
     found = []
-    for learned in book.sources:
-        try:
-            known = classes(_rows(book, sites, "fit", learned), concepts=len(book.taxonomy))
-            fitted = lda.build(settings, d=book.d(sites[0]), sites=len(sites), taxonomy=book.taxonomy, seed=0)
-            fitted.learn(known)
-        except UserError as problem:
-            job.say(f"the source {learned} cannot be fitted on alone: {str(problem).splitlines()[0]}")
+    for learned, rows in fit.items():
+        known = classes(rows, concepts=len(book.taxonomy))
+        if known.freedom < 1:
+            job.say(f"the source {learned} has one context a concept: nothing to fit a covariance on")
             continue
-        for read in judge.sources:
-            try:
-                test = _rows(judge, sites, "test", read)
-            except UserError:
-                continue  # the source has contexts of other roles only
-            test = test.chosen(fitted.seen[test.concept])
-            if len(test.concept):
-                correct = assess(fitted, test).correct
-                accuracy = _interval(correct, test.concept.numpy(), job.config.seed)
+        fitted = lda.build(settings, d=book.d(sites[0]), sites=len(sites), taxonomy=book.taxonomy, seed=0)
+        fitted.learn(known)
+        for read, others in test.items():
+            asked = others.chosen(fitted.seen[others.concept])
+            if len(asked.concept):
+                correct = assess(fitted, asked).correct
+                accuracy = _interval(correct, asked.concept.numpy(), job.config.seed)
                 found.append({"fit": learned, "test": read, "n": len(correct), **accuracy})
     return found
+
+
+def _by_source(book: "Encyclopedia", sites: list[str], role: Any) -> dict[str, "Rows"]:
+    """The rows of one role, by the sources that have some."""
+    import torch
+
+    rows, source = _rows(book, sites, role), book.rows(sites[0], role=role).source
+    return {
+        name: rows.chosen(torch.from_numpy(source == number))
+        for number, name in enumerate(book.sources)
+        if (source == number).any()
+    }
 
 
 def _headline(job: Job, scores: "Mapping[str, Any]") -> dict[str, int | float | str]:

@@ -19,6 +19,7 @@ from hsae.report.concept_map import ConceptMap, Entry
 from hsae.report.curves import Curve
 from hsae.report.dictionaries import COLUMNS, Row
 from hsae.report.identity import Identity, identify
+from hsae.report.interpreters import Interpretation
 from hsae.report.latents import Latent
 from hsae.report.numbers import Number
 from hsae.report.provenance import link
@@ -82,6 +83,26 @@ class Material:
                     scored = Beside(name, self._sae(evaluation), scores, evaluation)
                     (studied if name == STUDIED else beside).append(scored)
         return [_row(one) for one in studied] + baselines(beside)
+
+    @cached_property
+    def interpretations(self) -> list[Interpretation]:
+        """Interpreters that were judged on other templates than they were fitted on."""
+        found = []
+        for one in self.of_kind("interpreter"):
+            scores = _json(one, "scores.json")
+            if scores["split"] == "role":
+                config, sites = one.config, _json(one, "interpreter.json")["sites_named"]
+                names = config["interpreter"]["name"], config["stage"]["name"], ", ".join(sites)
+                found.append(
+                    Interpretation(*names, config["policy"]["name"], config["seed"], scores, link(one))
+                )
+        return found
+
+    @cached_property
+    def historical_splits(self) -> list[tuple[Artifact, dict[str, Any]]]:
+        """Interpreters that were split by concept, as in 2025, and their scores."""
+        read = [(one, _json(one, "scores.json")) for one in self.of_kind("interpreter")]
+        return [(one, scores) for one, scores in read if scores["split"] == "concept"]
 
     @cached_property
     def curves(self) -> dict[str, list[Curve]]:
@@ -159,7 +180,7 @@ def read_map(encyclopedia: Artifact, *, seed: int) -> ConceptMap:
     """The mean activation of every concept at an encyclopedia's last site, over all of its contexts."""
     index, concepts = _json(encyclopedia, "encyclopedia.json"), _lines(encyclopedia, "concepts.jsonl")
     site = list(index["sites"])[-1]
-    count, vectors = _means(encyclopedia, index["shards"], site)
+    count, vectors = _means(encyclopedia, index, site)
     rows = {concept["id"]: row for row, concept in enumerate(concepts)}
     parents = [rows[concept["parents"][0]] if concept["parents"] else -1 for concept in concepts]
     category = categories(parents)
@@ -181,17 +202,20 @@ def read_map(encyclopedia: Artifact, *, seed: int) -> ConceptMap:
 
 
 def _means(
-    encyclopedia: Artifact, shards: Sequence[str], site: str
+    encyclopedia: Artifact, index: Mapping[str, Any], site: str
 ) -> tuple[Int[np.ndarray, " concept"], Float[np.ndarray, "concept d"]]:
-    """Contexts of each concept and their mean, all roles together."""
+    """Contexts of each concept and their mean with the first pooling, all roles together."""
+    place, d = f"sites/{site}/{index['poolings'][0]}", index["sites"][site]
     counts, sums = [], []
-    for shard in shards:
+    for shard in index["shards"]:
         with h5py.File(encyclopedia.path(shard)) as file:
             count = np.asarray(file["count"])
             counts.append(count.sum(1))
-            sums.append(
-                np.einsum("cr,crd->cd", count, np.asarray(file[f"sites/{site}/mean"], dtype=np.float64))
-            )
+            total = np.zeros((len(count), d))
+            for number, role in enumerate(index["roles"]):
+                if f"{place}/{role}/mean" in file:  # absent where no concept has a context of the role
+                    total += count[:, number, None] * np.asarray(file[f"{place}/{role}/mean"])
+            sums.append(total)
     count = np.concatenate(counts)
     return count, np.concatenate(sums) / np.maximum(count, 1)[:, None]
 

@@ -1,12 +1,23 @@
 """The sections of the page, in order; where something is missing a section says what, and how to get it."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from hsae.artifact import Artifact
-from hsae.report import concept_map, curves, dictionaries, latents, provenance, verdicts
+from hsae.report import (
+    concept_map,
+    convergence,
+    curves,
+    dictionaries,
+    interpreters,
+    latents,
+    provenance,
+    verdicts,
+)
 from hsae.report.glossary import glossary
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import fixed, plural
+from hsae.report.numbers import fixed, number, plural
 from hsae.report.page import Section, absent, figure, panels
 from hsae.report.read import Material, read_map
 
@@ -27,6 +38,8 @@ def all_sections(material: Material, *, seed: int) -> list[Section]:
         verdict_section(material),
         dictionary_section(material),
         curve_section(material),
+        *interpreter_sections(material),
+        *convergence_sections(material),
         map_section(material, seed=seed),
         latent_section(material),
         geometry_section(material),
@@ -88,6 +101,48 @@ def curve_section(material: Material) -> Section:
     )
     body = figure(panels(drawn) if len(drawn) > 1 else drawn[0][1], caption)
     return Section("curves", "Learning", lead, body)
+
+
+def interpreter_sections(material: Material) -> list[Section]:
+    """None where nothing was interpreted: a page about dictionaries needs no word on it."""
+    if not (material.interpretations or material.historical_splits):
+        return []
+    lead = (
+        "Which concept is an activation of? Fitted on some templates, asked on others; every row beside "
+        "chance, and beside the same estimation after its labels were permuted."
+    )
+    made = _made_by(material.of_kind("interpreter"))
+    bodies = [tag("p", _split(scores), " ", link) for link, scores in _by_split(material)]
+    if material.interpretations:
+        bodies.append(figure(interpreters.table(material.interpretations), made))
+        best = max(material.interpretations, key=lambda one: len(one.scores["matrix"]))
+        if best.scores["matrix"]:
+            caption = "Accuracy of shrinkage LDA fitted on one source of contexts (rows), asked on another."
+            bodies.append(figure(interpreters.matrix(best.scores["matrix"]), caption))
+    return [Section("interpreters", "Interpreters", lead, join(*bodies))]
+
+
+def _by_split(material: Material) -> list[tuple[Markup, dict[str, Any]]]:
+    return [(provenance.link(one), scores) for one, scores in material.historical_splits]
+
+
+def _split(scores: dict[str, Any]) -> str:
+    rates = {name: number(found["value"]) for name, found in scores["accuracy"].items()}
+    said = ", ".join(f"{rate} on the concepts of {name}" for name, rate in rates.items())
+    return f"As it was done in 2025: accuracy {said}. {scores['why']}"
+
+
+def convergence_sections(material: Material) -> list[Section]:
+    """None where convergence was not asked for."""
+    found = material.of_kind("convergence")
+    if not found:
+        return []
+    lead = "How far the means of the encyclopedia may still be from the truth, and what the usual test says."
+    bodies = []
+    for one in found:
+        table = json.loads(one.path("convergence.json").read_text(encoding="utf-8"))
+        bodies += [convergence.told(site, said) for site, said in table.items()]
+    return [Section("convergence", "Convergence", lead, join(*bodies, tag("p", _made_by(found))))]
 
 
 def map_section(material: Material, *, seed: int) -> Section:

@@ -7,11 +7,12 @@ import torch
 from kills import killed_and_whole
 from worlds import NOUNS, random_lm_folder
 
-from hsae import build
+from hsae import artifact, build
 from hsae.build import address
 from hsae.encyclopedia import Encyclopedia
 from hsae.errors import MissingInput
 from hsae.execute import execute, plan
+from hsae.report.read import read_map
 
 SITE = "resid_post.1"
 
@@ -60,6 +61,16 @@ def test_a_stage_adds_to_the_earlier_one(compose):
     assert execute(compose("stage=templates")).state == "there"
 
 
+def test_the_page_draws_what_was_written(compose):
+    execute(compose("stage=raw"))
+    made = execute(compose("stage=templates"))
+    drawn, book = read_map(artifact.read(made.folder), seed=0), Encyclopedia(made.folder)
+    torch.testing.assert_close(
+        torch.from_numpy(drawn.vectors).float(), book.mean(SITE, role="all"), rtol=1e-5, atol=1e-6
+    )
+    assert [entry.contexts for entry in drawn.entries] == book.count(role="all").tolist()
+
+
 def test_a_missing_earlier_stage_is_named_with_the_command_that_makes_it(compose):
     with pytest.raises(MissingInput, match="stage=raw"):
         execute(compose("stage=templates"))
@@ -95,7 +106,7 @@ def test_a_killed_bootstrap_goes_on_and_ends_with_the_same_bytes(tmp_path, model
     killed, whole = killed_and_whole(
         tmp_path,
         imports="""
-            from hsae import build
+            from hsae import artifact, build
             from hsae.encyclopedia import writer
             from hsae.execute import execute
             writer.FEWEST = 1  # so blocks of d = 32 concepts

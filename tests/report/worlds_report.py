@@ -160,16 +160,16 @@ def encyclopedia(world: World, *, lacking: int | None = None, earlier: Artifact 
 
     def write(folder: Path) -> None:
         with h5py.File(folder / "shard-00000.h5", "w") as file:
-            # the roles fit, tune, test; the second has no contexts here, so what stands there means nothing
+            # the roles fit, tune, test; the second has no contexts here, and so no mean
             count = np.tile([8, 0, 4], (len(rows), 1))
             if lacking is not None:
                 count[lacking] = 0
             file["count"] = count
-            file[f"sites/{SITE}/mean"] = np.stack(
-                [vectors(rows), np.full((len(rows), D), 1e6), vectors(rows)], axis=1
-            )
+            for role in ("fit", "test"):
+                file[f"sites/{SITE}/span/{role}/mean"] = vectors(rows)
 
     index = {"sites": {SITE: D}, "roles": ["fit", "tune", "test"], "shards": ["shard-00000.h5"], "stages": []}
+    index["poolings"] = ["span"]
     return world.publish(
         "bootstrap",
         "encyclopedia",

@@ -1,0 +1,89 @@
+"""How well interpreters name the concept of an activation, each beside chance and beside what it makes of
+permuted labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hsae.report.markup import Markup, join, tag
+from hsae.report.numbers import count, estimate, number, plural
+
+COLUMNS = {
+    "interpreter": "",
+    "stage": "",
+    "site": "",
+    "accuracy on other templates": "number",
+    "chance": "number",
+    "permuted labels": "number",
+    "calibration error": "number",
+    "conformal coverage": "number",
+    "set size": "number",
+    "rows": "number",
+    "source": "source",
+}
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """One result of job=interpret that was split by role."""
+
+    name: str
+    stage: str
+    site: str
+    policy: str
+    seed: int
+    scores: Mapping[str, Any]
+    source: Markup
+
+
+def table(found: Sequence[Interpretation]) -> Markup:
+    """One row a result, the most accurate first within a stage."""
+    head = tag("tr", [tag("th", column, scope="col", cls=kind or None) for column, kind in COLUMNS.items()])
+    order = sorted(found, key=lambda one: (one.site, one.stage, -one.scores["accuracy"]["value"]))
+    body = tag("tbody", [_row(one) for one in order])
+    return tag("div", tag("table", tag("thead", head), body, cls="verdicts"), cls="scroll", tabindex="0")
+
+
+def _row(one: Interpretation) -> Markup:
+    scores = one.scores
+    wanted = number(scores["wanted_coverage"])
+    cells = [
+        _interval(scores["accuracy"]),
+        number(scores["chance"]),
+        _interval(scores["controls"]["permuted"]),
+        number(scores["ece"]),
+        join(_interval(scores["coverage"]), tag("small", f"{wanted} wanted")),
+        _interval(scores["set_size"]),
+        join(count(scores["n"]), tag("small", plural(scores["concepts"], "concept"))),
+    ]
+    named = (f"{one.name}", join(one.stage, tag("small", f"seed {one.seed}")), one.site)
+    return tag(
+        "tr",
+        [tag("td", cell) for cell in named],
+        [tag("td", cell, cls="number") for cell in cells],
+        tag("td", one.source, cls="source"),
+    )
+
+
+def _interval(said: Mapping[str, float]) -> Markup:
+    value, interval = estimate(said["value"], said["low"], said["high"])
+    return join(tag("b", value), " ", tag("span", interval, cls="interval"))
+
+
+def matrix(lines: Sequence[Mapping[str, Any]]) -> Markup:
+    """Accuracy on one source of contexts (columns) after fitting on another (rows)."""
+    fit, test = (list(dict.fromkeys(line[side] for line in lines)) for side in ("fit", "test"))
+    value = {(line["fit"], line["test"]): line for line in lines}
+    head = tag("tr", tag("th", "fitted on"), [tag("th", name, scope="col", cls="number") for name in test])
+    rows = [
+        tag("tr", tag("th", name, scope="row"), [_cell(value.get((name, other))) for other in test])
+        for name in fit
+    ]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), cls="scroll", tabindex="0")
+
+
+def _cell(line: Mapping[str, Any] | None) -> Markup:
+    if line is None:
+        return tag("td", "–", cls="number")
+    value, interval = estimate(line["value"], line["low"], line["high"])
+    return tag("td", value, title=f"{interval}, {plural(line['n'], 'row')}", cls="number")
