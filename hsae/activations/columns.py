@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
+from threading import local
 from typing import Any, NamedTuple, final
+from weakref import finalize
 
 import torch
 from jaxtyping import Int64
@@ -24,6 +26,9 @@ from hsae.errors import UserError
 CHECKED = 1 << 30
 """Bytes of a store up to which each shard is compared with its checksum when it is first read (less than a
 second for them all). The shards of a larger store are held to their sizes here, to the rest by `verify`."""
+
+OPEN = 256
+"""Shards that are open at once, at most."""
 
 Runs = Iterable[tuple[int, int]]
 """Stretches [start, stop) of the rows of a split, in its order."""
@@ -38,6 +43,35 @@ class Damage(NamedTuple):
     rows: tuple[int, int]
     """Its rows of the store: the first, and the one behind the last."""
     why: str
+
+
+@final
+class Files(local):
+    """Files that stay open from one read to the next: a batch takes some rows of each of many shards, and on
+    a network's disk opening costs more than reading them. Each thread has its own, so that none closes what
+    another reads from; all are closed when nobody holds them any more."""
+
+    def __init__(self):
+        self._open: dict[int, int] = {}
+        finalize(self, _close_all, self._open)
+
+    def of(self, number: int, path: str) -> int:
+        """The descriptor of a file; of more than OPEN, that which was opened first is closed."""
+        if number not in self._open:
+            if len(self._open) >= OPEN:
+                self.close(next(iter(self._open)))
+            self._open[number] = os.open(path, os.O_RDONLY)
+        return self._open[number]
+
+    def close(self, number: int) -> None:
+        """Close a file, if it is open."""
+        if (file := self._open.pop(number, None)) is not None:
+            os.close(file)
+
+
+def _close_all(files: dict[int, int]) -> None:
+    while files:
+        os.close(files.popitem()[1])
 
 
 @final
@@ -57,7 +91,8 @@ class Columns:
             for place, split in enumerate(SPLITS)
         }
         self._check_whole = sum(line["bytes"] for line in lines) <= CHECKED
-        self._offsets: dict[int, dict[str, int]] = {}
+        self._starts: dict[int, dict[str, int]] = {}
+        self._files = Files()
 
     def documents(self, number: int) -> dict[int, str]:
         """The number and id of every document with a row in a shard. Raises UserError if it is damaged."""
@@ -139,28 +174,30 @@ class Columns:
         if pieces:
             yield of, pieces
 
+    def forget(self, number: int) -> None:
+        """Close a shard that another file takes the place of."""
+        self._starts.pop(number, None)
+        self._files.close(number)
+
     @contextmanager
     def _open(self, number: int) -> Iterator[tuple[int, dict[str, int]]]:
         """The shard's file, and where in it each dataset starts."""
         starts = self._known(number)
         try:
-            file = os.open(self._paths[number], os.O_RDONLY)
-            try:
-                yield file, starts
-            finally:
-                os.close(file)
+            yield self._files.of(number, self._paths[number]), starts
         except (OSError, EOFError, KeyError) as problem:  # a broken directory may lack a dataset
+            self._files.close(number)
             raise self._unusable(number, f"it cannot be read ({problem})") from problem
 
     def _known(self, number: int) -> dict[str, int]:
         """Where the shard's datasets start, which is looked up, and the shard checked, when it is first
         read."""
-        if number not in self._offsets:
+        if number not in self._starts:
             if damage := self.damage(number, whole=self._check_whole):
                 raise self._unusable(number, damage.why)
             with self._readable(number) as path:
-                self._offsets[number] = offsets(path)
-        return self._offsets[number]
+                self._starts[number] = offsets(path)
+        return self._starts[number]
 
     @contextmanager
     def _readable(self, number: int) -> Iterator[Path]:

@@ -195,6 +195,7 @@ class Store:
         Raises UserError, and changes nothing, if it is not the same to the byte.
         """
         line = self.shards[number]
+        self._columns.forget(number)
         if shards.write(self.folder / line["file"], shard, only=line["checksum"]) != line["checksum"]:
             raise UserError(
                 f"{line['file']} was harvested again and has other bytes than it was written with.\n"

@@ -32,11 +32,17 @@ def _historical(said: Mapping[str, Any]) -> Markup:
     rows = [
         ("relative difference of the mean of ten from that of ten others", number(last["rel_difference"])),
         ("cosine between the two", number(last["cosine"])),
-        ("the cosine that this difference implies if norms are equal", number(said["cosine_that_equal_norms_imply"])),
+        (
+            "the cosine that this difference implies if norms are equal",
+            number(said["cosine_that_equal_norms_imply"]),
+        ),
         ("concepts below 5 %", f"{number(share['value'])} [{number(share['low'])}, {number(share['high'])}]"),
         ("so the claim was", said["said"]),
         ("relative variance of one context", number(said["relative_variance"])),
-        ("difference that endless contexts would still show against ten", number(said["difference_with_endless_contexts"])),
+        (
+            "difference that endless contexts would still show against ten",
+            number(said["difference_with_endless_contexts"]),
+        ),
         ("error of the mean of ten itself", number(said["error_of_the_mean"])),
         ("contexts until that error is 5 %", number(said["contexts_for_5_percent"])),
     ]
@@ -65,7 +71,10 @@ def _spaces(said: Mapping[str, Any]) -> Markup | None:
     if "spaces" not in said:
         return tag("p", f"Unrelated concepts: {said['why']}.")
     columns = ("cosines", "unrelated concepts", "95 % of them below", "halves of a concept", "told apart")
-    head = tag("tr", [tag("th", column, scope="col", cls="number" if row else None) for row, column in enumerate(columns)])
+    head = tag(
+        "tr",
+        [tag("th", column, scope="col", cls="number" if row else None) for row, column in enumerate(columns)],
+    )
     rows = [
         tag(
             "tr",
@@ -78,7 +87,10 @@ def _spaces(said: Mapping[str, Any]) -> Markup | None:
 
 
 def _pairs(rows: Sequence[tuple[str, str]]) -> Markup:
-    return _table(None, [tag("tr", tag("th", name, scope="row"), tag("td", value, cls="number")) for name, value in rows])
+    return _table(
+        None,
+        [tag("tr", tag("th", name, scope="row"), tag("td", value, cls="number")) for name, value in rows],
+    )
 
 
 def _table(head: Markup | None, rows: Sequence[Markup]) -> Markup:

@@ -1,5 +1,6 @@
 """A store gives back what was written, in any order that is asked for, and says when that is not possible."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -299,9 +300,20 @@ def test_a_shard_that_is_cut_while_it_is_read_is_named(own):
         file.truncate(5000)
     with pytest.raises(UserError, match="shard-00000.h5 is damaged: it cannot be read"):
         own.rows("b", "train")
-    (own.folder / "shard-00000.h5").unlink()
-    with pytest.raises(UserError, match="shard-00000.h5 is damaged: it cannot be read"):
-        own.rows("b", "train")
+
+
+def test_shards_stay_open_no_more_of_them_than_is_said_and_none_for_ever(own, monkeypatch):
+    gc.collect()  # what other tests left open
+    opened, closed, real = [], [], (columns.os.open, columns.os.close)
+    monkeypatch.setattr(columns, "OPEN", 2)
+    monkeypatch.setattr(columns.os, "open", lambda *asked: opened.append(real[0](*asked)) or opened[-1])
+    monkeypatch.setattr(columns.os, "close", lambda file: (closed.append(file), real[1](file))[1])
+    store = Store(own.folder)
+    for _ in range(3):
+        store.tokens("test")
+        assert len(opened) - len(closed) <= 2
+    del store
+    assert sorted(opened) == sorted(closed)
 
 
 def test_a_repaired_shard_is_the_one_that_was_written_and_another_is_refused(own):

@@ -52,5 +52,8 @@ def test_what_replaces_them_is_said_of_every_concept(outcome):
 
 
 def test_the_headline_is_in_words_that_a_table_can_hold(outcome):
-    assert outcome.metrics["concepts"] == 40 and outcome.metrics["historical"] in ("supported", "not supported")
+    assert outcome.metrics["concepts"] == 40 and outcome.metrics["historical"] in (
+        "supported",
+        "not supported",
+    )
     assert outcome.metrics["contexts_for_reliability_0.9"] > 0

@@ -1,4 +1,4 @@
-"""job=interpret as a person meets it: fitted on some templates, asked on others, beside chance and controls."""
+"""job=interpret as a person meets it: fitted on some templates, asked on others, beside its controls."""
 
 import json
 
@@ -35,7 +35,7 @@ def scores(outcome):
     return json.loads((outcome.folder / "scores.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["nearest_mean", "lda", "linear"])
+@pytest.mark.parametrize("name", ["nearest_mean", "lda"])
 def test_it_tells_concepts_apart_and_permuted_labels_do_not(made, name):
     outcome = execute(composed(made, f"interpreter={name}"))
     found = scores(outcome)
@@ -51,7 +51,8 @@ def test_it_tells_concepts_apart_and_permuted_labels_do_not(made, name):
 def test_every_source_that_can_be_fitted_on_is_asked_about_every_other(made):
     found = scores(execute(composed(made, "interpreter=lda")))["matrix"]
     families = {"definition", "scene", "category", "dialogue"}
-    assert {line["test"] for line in found} == families >= {line["fit"] for line in found}
+    assert {line["test"] for line in found} == families
+    assert {line["fit"] for line in found} <= {*families, "raw"}
     assert all(0 <= line["low"] <= line["value"] <= line["high"] <= 1 for line in found)
 
 
