@@ -20,6 +20,7 @@ _HOLDS = {
     "evaluation": "hsae.evaluations",
     "interpreter": "hsae.interpreters",
     "lm": "hsae.lm",
+    "monitoring": "hsae.encyclopedia.monitoring",
     "sae": "hsae.sae",
     "store": "hsae.activations.store",
     "teacher": "hsae.geometry",

@@ -167,7 +167,7 @@ def test_every_end_has_its_message_and_its_exit_code(
 
 
 def test_a_signal_from_outside_releases_the_artifact(conf: Path, tmp_path: Path):
-    words = [sys.executable, "-m", "hsae", "job=grow", "job.rows=500", "job.pause=0.02"]
+    words = [sys.executable, "-m", "hsae", "job=grow", "job.rows=5000", "job.pause=0.02"]
     process = subprocess.Popen(
         words,
         cwd=tmp_path,
@@ -179,9 +179,9 @@ def test_a_signal_from_outside_releases_the_artifact(conf: Path, tmp_path: Path)
     while not list(tmp_path.glob("outputs/grow/.*/rows.txt")):
         assert process.poll() is None
         time.sleep(0.01)
-    rival = inside("job=grow", "job.rows=500", cwd=tmp_path)
+    rival = inside("job=grow", "job.rows=5000", cwd=tmp_path)
     assert rival.returncode == 1
-    assert "another run is making outputs/grow/rows500-seed0-" in rival.stderr
+    assert "another run is making outputs/grow/rows5000-seed0-" in rival.stderr
     assert f"process {process.pid} on " in rival.stderr
     process.send_signal(signal.SIGINT)
     assert "stopped" in process.communicate()[1]

@@ -1,6 +1,7 @@
 """Which concepts are active at each token: one product over all concepts, p-values, most specific first."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 from hsae.concepts import Taxonomy
 from hsae.encyclopedia.largest import Largest
 from hsae.encyclopedia.nulls import Nulls, standardised
+from hsae.encyclopedia.nulls import load as load_nulls
 from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.prototypes import load as load_prototypes
 
 
 @final
@@ -59,6 +62,11 @@ class Monitor:
         p = self.nulls.p(z)
         score = z.float() * self.nulls.std[concept] + self.nulls.mean[concept]
         return Active(concept, score, z.float(), p, discoveries(p, tests=len(self.prototypes), rate=fdr))
+
+
+def load(folder: Path) -> Monitor:
+    """The monitor in a result folder of `job=monitor`, for another text."""
+    return Monitor(load_prototypes(folder), load_nulls(folder))
 
 
 def discoveries(p: Float[Tensor, "row rank"], *, tests: int, rate: float) -> Bool[Tensor, "row rank"]:
