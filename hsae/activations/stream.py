@@ -15,8 +15,9 @@ from torch import Tensor
 
 from hsae.activations.background import ahead
 from hsae.activations.encoding import Rows, decode
-from hsae.activations.harvest import Documents, Reading, Space, fill, result
+from hsae.activations.harvest import Documents, Reading, fill, result
 from hsae.activations.shard import Shard
+from hsae.activations.space import Space
 from hsae.activations.windows import Chunk, chunks
 from hsae.errors import UserError
 from hsae.lm import LM

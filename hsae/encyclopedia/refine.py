@@ -86,16 +86,7 @@ def refine(
             if not work.done(number, shard):
                 wanted = Wanted(rows, [plan.had[row] for row in rows], rounds.each)
                 items = list(choices.contexts(work.book, wanted))
-                contexts = [item for item in items if isinstance(item, Context)]
-                block = work.book.block(shard)
-                read = read_block(
-                    lm, taxonomy, contexts, block.rows, reading=reading, stage=stage, known=block
-                )
-                attempts = [item for item in items if isinstance(item, Attempt)]
-                told = work.tell(number, shard, attempts) | {
-                    "short": _short(items, rows, taxonomy, rounds.each)
-                }
-                work.add(number, shard, save(work.file(number, shard), read) | told)
+                _read_shard(work, number, shard, items, wanted, lm=lm, reading=reading, stage=stage)
             yield number, work.tokens
     final = _final(work, rounds, choices, decisions)
     _write_status(folder / STATUS, taxonomy, final)
@@ -116,6 +107,27 @@ def refine(
         rounds=work.rounds,
         status=counts,
     )
+
+
+def _read_shard(
+    work: "_Work",
+    number: int,
+    shard: int,
+    items: Sequence[Context | Attempt],
+    wanted: Wanted,
+    *,
+    lm: LM,
+    reading: Reading,
+    stage: Stage,
+) -> None:
+    """Write a shard anew, with the contexts that makers gave for some of its concepts."""
+    taxonomy, block = work.earlier.taxonomy, work.book.block(shard)
+    contexts = [item for item in items if isinstance(item, Context)]
+    attempts = [item for item in items if isinstance(item, Attempt)]
+    read = read_block(lm, taxonomy, contexts, block.rows, reading=reading, stage=stage, known=block)
+    assert wanted.each is not None, "a round asks for so many contexts and no more"
+    told = work.tell(number, shard, attempts) | {"short": _short(items, wanted.rows, taxonomy, wanted.each)}
+    work.add(number, shard, save(work.file(number, shard), read) | told)
 
 
 @final

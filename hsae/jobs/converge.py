@@ -10,6 +10,7 @@ of variance, samples to convergence with censoring, the null of unrelated concep
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
@@ -72,17 +73,31 @@ def run(job: Job) -> dict[str, int | float | str]:
     rule = Rule(**config.encyclopedia.stop.model_dump())
     found = {}
     for site in job.progress(sites, total=len(sites), desc="sites"):
-        found[site] = _of_site(job, book, site, rule)
+        found[site] = _finite(_of_site(job, book, site, rule))
         _tell(job, site, found[site])
-    (job.out / TABLE).write_text(json.dumps(found, indent=1) + "\n")
+    (job.out / TABLE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     last = found[sites[-1]]
     return {
         "concepts": len(book.taxonomy),
         "converged": f"{last['status'].get('converged', 0)} of {len(book.taxonomy)}",
-        "median_error": round(last["error"]["median"], 4),
-        "contexts_for_reliability_0.9": round(last["components"]["contexts"], 1),
+        **_known("median_error", last["error"]["median"]),
+        **_known("contexts_for_reliability_0.9", last["components"]["contexts"]),
         "historical": last["historical"]["said"],
     }
+
+
+def _finite(found: Any) -> Any:
+    """The same with null for what is not finite: JSON has no infinity, and a page shows a dash."""
+    if isinstance(found, dict):
+        return {name: _finite(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_finite(value) for value in found]
+    return None if isinstance(found, float) and not isfinite(found) else found
+
+
+def _known(name: str, value: float | None) -> dict[str, float]:
+    """A number of the headline, absent where it could not be computed."""
+    return {} if value is None else {name: round(value, 4)}
 
 
 def _of_site(job: Job, book: "Encyclopedia", site: str, rule: "Rule") -> dict[str, Any]:
@@ -153,17 +168,18 @@ def _error(book: "Encyclopedia", site: str, rule: "Rule") -> dict[str, Any]:
     error, upper = np.sqrt(found.squared[known]), np.sqrt(found.upper[known])
     small = int((upper <= rule.error).sum())
     low, high = wilson(small, len(upper)) if len(upper) else (0.0, 1.0)
-    quantiles = np.quantile(error, [0.25, 0.5, 0.75]) if len(error) else np.full(3, np.nan)
+    finite = np.isfinite(error)  # infinite where nothing rises above the noise: larger than any
+    quantile = lambda q: float(np.quantile(error, q, method="lower")) if finite.mean() > q else None
     return {
-        "median": float(quantiles[1]),
-        "quartiles": [float(quantiles[0]), float(quantiles[2])],
+        "median": quantile(0.5) if len(error) else None,
+        "quartiles": [quantile(0.25), quantile(0.75)] if len(error) else None,
         "known": len(error),
         "small_enough": {"share": small / max(1, len(upper)), "low": low, "high": high, "n": len(upper)},
-        "reliability": float(np.median(reliability(found.squared[known]))) if len(error) else float("nan"),
+        "reliability": float(np.median(reliability(found.squared[known]))) if len(error) else None,
     }
 
 
-def _components(book: "Encyclopedia", site: str) -> dict[str, float]:
+def _components(book: "Encyclopedia", site: str) -> dict[str, Any]:
     """What of the variance is the concepts', what the templates', what neither's, on raw rows of templates
     that serve several concepts."""
     import numpy as np
@@ -181,7 +197,7 @@ def _components(book: "Encyclopedia", site: str) -> dict[str, float]:
     try:
         found = components(by_concept, m2, by_template, cells)
     except ValueError as problem:
-        return {"contexts": float("nan"), "why": str(problem)}  # type: ignore[dict-item]
+        return {"contexts": None, "why": str(problem)}
     contexts = population_contexts_for(found.concept, found.residual)
     return {**found._asdict(), "rows": len(x), "contexts": contexts}
 
@@ -254,4 +270,5 @@ def _tell(job: Job, site: str, found: Mapping[str, Any]) -> None:
     rows = [[name, *(round(value, 4) for value in null.values())] for name, null in spaces.items()]
     job.log.table(f"cosines at {site}", columns, rows)
     status = ", ".join(f"{count} {name}" for name, count in found["status"].items())
-    job.say(f"{site}: {status}; median error {found['error']['median']:.3f}")
+    median = found["error"]["median"]
+    job.say(f"{site}: {status}; median error {'unknown' if median is None else f'{median:.3f}'}")

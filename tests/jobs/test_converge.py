@@ -7,7 +7,9 @@ from worlds import random_lm_folder
 import hsae
 from hsae import build
 from hsae.encyclopedia import Encyclopedia
+from hsae.errors import UserError
 from hsae.execute import execute
+from hsae.jobs.converge import _finite, _known
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,14 @@ def test_the_headline_is_in_words_that_a_table_can_hold(outcome):
         "not supported",
     )
     assert outcome.metrics["contexts_for_reliability_0.9"] > 0
+
+
+def test_what_could_not_be_computed_is_null_and_stands_in_no_headline(said):
+    """One context a concept: no spread, so no error, no components and no margin to speak of."""
+    with pytest.raises(UserError, match="stage=templates"):
+        execute(build.compose([*said, "job=converge", "stage=raw"]))
+    assert _finite({"a": [1.0, float("inf")], "b": {"c": float("nan")}}) == {
+        "a": [1.0, None],
+        "b": {"c": None},
+    }
+    assert _known("x", None) == {} and _known("x", 0.25) == {"x": 0.25}
