@@ -15,12 +15,12 @@ from typing import Any
 __all__ = ["language_model", "load"]
 
 _HOLDS = {
-    "convergence": "hsae.encyclopedia.convergence_table",
+    "convergence": "hsae.encyclopedia.convergence.table",
     "encyclopedia": "hsae.encyclopedia",
     "evaluation": "hsae.evaluations",
     "interpreter": "hsae.interpreters",
     "lm": "hsae.lm",
-    "monitoring": "hsae.encyclopedia.monitoring",
+    "monitoring": "hsae.encyclopedia.queries.monitoring",
     "sae": "hsae.sae",
     "store": "hsae.activations.store",
     "teacher": "hsae.geometry",

@@ -135,7 +135,7 @@ class Stage(Part):
 
 
 class Stop(Part):
-    """What it takes to be done with a concept; see `hsae.encyclopedia.stopping`."""
+    """What it takes to be done with a concept; see `hsae.encyclopedia.refinement.stopping`."""
 
     looks: tuple[PositiveInt, ...]
     """Contexts at which a concept is judged; the last is all that is read of it."""

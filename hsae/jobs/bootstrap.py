@@ -160,9 +160,9 @@ def _control_words(
 
 def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", stage: "Stage") -> None:
     """Some more contexts of the concepts that the policy picks, round after round."""
-    from hsae.encyclopedia.evidence import evidence
-    from hsae.encyclopedia.refine import Choices, Rounds, refine
-    from hsae.encyclopedia.stopping import Rule
+    from hsae.encyclopedia.refinement.evidence import evidence
+    from hsae.encyclopedia.refinement.rounds import Choices, Rounds, refine
+    from hsae.encyclopedia.refinement.stopping import Rule
     from hsae.policies.view import View
 
     config, chosen = job.config, job.config.stage
@@ -189,7 +189,7 @@ def _makers(
     from functools import partial
 
     from hsae.contexts.chosen import chosen_contexts
-    from hsae.encyclopedia.evidence import confusers_of
+    from hsae.encyclopedia.refinement.evidence import confusers_of
     from hsae.lm import load
     from hsae.lm.sampling import sample
 

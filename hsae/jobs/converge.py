@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.stopping import Decisions, Rule
+    from hsae.encyclopedia.refinement.stopping import Decisions, Rule
 
 WRITES = "convergence"
 FORMAT = 1
@@ -64,8 +64,8 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.convergence_table import TABLE
-    from hsae.encyclopedia.stopping import Rule
+    from hsae.encyclopedia.convergence.table import TABLE
+    from hsae.encyclopedia.refinement.stopping import Rule
 
     config = job.config
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
@@ -103,9 +103,9 @@ def _known(name: str, value: float | None) -> dict[str, float]:
 def _of_site(job: Job, book: "Encyclopedia", site: str, rule: "Rule") -> dict[str, Any]:
     import numpy as np
 
-    from hsae.encyclopedia.evidence import evidence
-    from hsae.encyclopedia.refine import earlier_decisions
-    from hsae.encyclopedia.stopping import decide
+    from hsae.encyclopedia.refinement.evidence import evidence
+    from hsae.encyclopedia.refinement.rounds import earlier_decisions
+    from hsae.encyclopedia.refinement.stopping import decide
 
     exhausted = np.zeros(len(book.taxonomy), bool)
     decisions = decide(evidence(book, site, rule, exhausted=exhausted), rule, before=earlier_decisions(book))
@@ -123,7 +123,7 @@ def _historical(job: Job, book: "Encyclopedia", site: str) -> dict[str, Any]:
     """The curve of 2025 on this encyclopedia's rows, in an order drawn by the seed."""
     import numpy as np
 
-    from hsae.encyclopedia import historical_convergence as then
+    from hsae.encyclopedia.convergence import historical as then
     from hsae.seeding import numpy_stream
 
     rows, wanted = book.rows(site, role="all"), job.config.job.samples
@@ -159,8 +159,8 @@ def _error(book: "Encyclopedia", site: str, rule: "Rule") -> dict[str, Any]:
     """Relative errors of the means, centred: quantiles over concepts, and the share that is small enough."""
     import numpy as np
 
-    from hsae.encyclopedia.evidence import error_of
-    from hsae.encyclopedia.reliability import reliability
+    from hsae.encyclopedia.convergence.reliability import reliability
+    from hsae.encyclopedia.refinement.evidence import error_of
     from hsae.stats import wilson
 
     found = error_of(book, site, level=rule.level)
@@ -184,8 +184,8 @@ def _components(book: "Encyclopedia", site: str) -> dict[str, Any]:
     that serve several concepts."""
     import numpy as np
 
-    from hsae.encyclopedia.components import components, incidence
-    from hsae.encyclopedia.reliability import population_contexts_for
+    from hsae.encyclopedia.convergence.components import components, incidence
+    from hsae.encyclopedia.convergence.reliability import population_contexts_for
 
     rows = book.rows(site, role="fit")
     shared = np.bincount(rows.template, minlength=len(book.templates)) > 1
@@ -214,7 +214,7 @@ def _unrelated(job: Job, book: "Encyclopedia", site: str) -> dict[str, Any]:
     """Cosines of unrelated concepts beside those of a concept's two halves: contexts of fit and of tune."""
     import numpy as np
 
-    from hsae.encyclopedia.unrelated import similarity_agreement, unrelated_nulls
+    from hsae.encyclopedia.convergence.unrelated import similarity_agreement, unrelated_nulls
     from hsae.encyclopedia.whitening import whitener
 
     first, second = (book.mean(site, role=role).numpy() for role in ("fit", "tune"))
@@ -242,7 +242,7 @@ def _curves(book: "Encyclopedia", decisions: "Decisions", rule: "Rule") -> dict[
     """Contexts to convergence, by the concepts' roots; what has not converged is censored at its count."""
     import numpy as np
 
-    from hsae.encyclopedia.survival import compare_categories, curves_by_category
+    from hsae.encyclopedia.convergence.survival import compare_categories, curves_by_category
 
     converged = np.array([status == "converged" for status in decisions.status])
     count = (book.count(role="fit") + book.count(role="tune")).numpy()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.nulls import Nulls
-    from hsae.encyclopedia.prototypes import Prototypes
+    from hsae.encyclopedia.queries.nulls import Nulls
+    from hsae.encyclopedia.queries.prototypes import Prototypes
     from hsae.lm import LM
 
 WRITES = "monitoring"
@@ -83,7 +83,7 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.monitoring import Monitor, describe
+    from hsae.encyclopedia.queries.monitoring import Monitor, describe
     from hsae.lm import chosen_lm
     from hsae.report.timeline import Monitored, timeline
 
@@ -125,8 +125,8 @@ def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "tuple[Proto
 
     from hsae.activations import Reading, Stream
     from hsae.corpora.chosen import chosen_corpus
-    from hsae.encyclopedia import nulls
-    from hsae.encyclopedia.prototypes import Prototypes
+    from hsae.encyclopedia.queries import nulls
+    from hsae.encyclopedia.queries.prototypes import Prototypes
 
     settings = job.config.job
     prototypes = Prototypes.of(

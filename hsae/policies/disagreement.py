@@ -22,7 +22,7 @@ def score(view: View, settings: Settings, *, seed: int) -> Float[np.ndarray, " c
     """Share of pairs of sites that disagree. Raises `UserError` for an encyclopedia of one site."""
     if len(view.book.sites) < 2:
         raise UserError(
-            f"policy=disagreement asks several sites, and the encyclopedia has {view.site} alone.\\n"
+            f"policy=disagreement asks several sites, and the encyclopedia has {view.site} alone.\n"
             "Type layers=thirds, or another policy."
         )
     guesses = [view.at(site).guesses() for site in view.book.sites]

@@ -1,5 +1,5 @@
 """Concepts that are not surely found among those they are most easily taken for: the lower bound of the
-leave-template-out retrieval margin (see `hsae.encyclopedia.margins`)."""
+leave-template-out retrieval margin (see `hsae.encyclopedia.refinement.margins`)."""
 
 from typing import Literal
 

@@ -11,8 +11,8 @@ from scipy.special import entr, log_softmax
 
 from hsae.encyclopedia import Encyclopedia
 from hsae.encyclopedia.encyclopedia import RawRows
-from hsae.encyclopedia.evidence import margins_of
-from hsae.encyclopedia.margins import Margins
+from hsae.encyclopedia.refinement.evidence import margins_of
+from hsae.encyclopedia.refinement.margins import Margins
 from hsae.encyclopedia.whitening import whitener
 
 BATCH = 1024

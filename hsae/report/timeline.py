@@ -1,6 +1,6 @@
 """The tokens of a text in a row, under each the concepts that are active at it: a page that needs no script.
 
-What is read: token dicts as hsae.encyclopedia.monitoring.describe makes them.
+What is read: token dicts as hsae.encyclopedia.queries.monitoring.describe makes them.
 """
 
 from collections.abc import Mapping, Sequence

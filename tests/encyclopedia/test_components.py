@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.components import components, effects, incidence, length_slope
+from hsae.encyclopedia.convergence.components import components, effects, incidence, length_slope
 
 C, T, D = 30, 12, 3
 

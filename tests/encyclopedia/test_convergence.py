@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.convergence import (
+from hsae.encyclopedia.convergence.curve import (
     against_reference,
     debiased_square,
     decay,

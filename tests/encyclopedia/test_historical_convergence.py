@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.historical_convergence import (
+from hsae.encyclopedia.convergence.historical import (
     contexts_needed,
     contexts_needed_per_half,
     expected_difference,

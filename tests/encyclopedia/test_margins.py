@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from hsae.encyclopedia.margins import nearest_confusers, prototypes, retrieval_margins
+from hsae.encyclopedia.refinement.margins import concept_means, nearest_confusers, retrieval_margins
 
 D = 6
 
@@ -48,7 +48,7 @@ def slow_margins(x, concept, template, confusers, level):
 @pytest.mark.parametrize("block", [1, 7, 512])
 def test_margins_are_those_of_the_definition(seed, block):
     x, concept, template = rows(seed)
-    confusers = nearest_confusers(prototypes(x, concept, concepts=9), neighbours=4)
+    confusers = nearest_confusers(concept_means(x, concept, concepts=9), neighbours=4)
     found = retrieval_margins(x, concept, template, confusers, level=0.9, block=block)
     slow = slow_margins(x, concept, template, confusers, 0.9)
     for c, (margin, lower, confuser) in enumerate(slow):
@@ -61,7 +61,7 @@ def test_margins_are_those_of_the_definition(seed, block):
 @pytest.mark.parametrize("block", [1, 4, 1024])
 def test_confusers_are_the_nearest_means_once_their_own_noise_is_off(block):
     x, concept, _ = rows(0)
-    known = prototypes(x, concept, concepts=9)
+    known = concept_means(x, concept, concepts=9)
     found = nearest_confusers(known, neighbours=5, block=block)
     for c in range(8):
         distance = np.square(known.mean - known.mean[c]).sum(1) - known.noise / np.maximum(known.count, 1)
@@ -72,7 +72,7 @@ def test_confusers_are_the_nearest_means_once_their_own_noise_is_off(block):
 
 def test_fewer_concepts_than_neighbours_leave_the_rest_empty():
     x, concept, template = rows(1, concepts=4)
-    confusers = nearest_confusers(prototypes(x, concept, concepts=4), neighbours=32)
+    confusers = nearest_confusers(concept_means(x, concept, concepts=4), neighbours=32)
     assert confusers.shape == (4, 32) and ((confusers >= 0).sum(1) == [2, 2, 2, 0]).all()
     assert np.isfinite(retrieval_margins(x, concept, template, confusers).margin[:2]).all()
 
@@ -96,7 +96,7 @@ def test_a_bound_above_zero_is_rare_where_two_concepts_are_one():
     concept, template = np.repeat(np.arange(200), 12), np.tile(np.arange(12), 200)
     x = np.repeat(random.normal(size=(100, 1, D)) * 20, 2, axis=1).reshape(200, 1, D)
     rows_ = (x + random.normal(size=(200, 12, D))).reshape(-1, D)
-    confusers = nearest_confusers(prototypes(rows_, concept, concepts=200), neighbours=3)
+    confusers = nearest_confusers(concept_means(rows_, concept, concepts=200), neighbours=3)
     found = retrieval_margins(rows_, concept, template, confusers)
     assert (found.confuser == np.arange(200) ^ 1).mean() > 0.95  # the twin
     assert (found.lower > 0).mean() < 0.08
@@ -106,7 +106,7 @@ def test_an_offset_that_templates_bring_to_all_concepts_counts_on_neither_side()
     random = np.random.default_rng(4)
     concept, template = np.repeat(np.arange(20), 8), np.tile(np.arange(8), 20)
     x = (random.normal(size=(20, D)) * 4)[concept] + random.normal(size=(160, D)) * 0.5
-    confusers = nearest_confusers(prototypes(x, concept, concepts=20), neighbours=5)
+    confusers = nearest_confusers(concept_means(x, concept, concepts=20), neighbours=5)
     plain = retrieval_margins(x, concept, template, confusers)
     offset = retrieval_margins(x + random.normal(size=(8, D))[template], concept, template, confusers)
     np.testing.assert_allclose(offset.margin.mean(), plain.margin.mean(), rtol=0.15)
@@ -114,10 +114,10 @@ def test_an_offset_that_templates_bring_to_all_concepts_counts_on_neither_side()
 
 def test_float32_rows_far_from_the_origin_keep_their_margins():
     x, concept, template = rows(6)
-    confusers = nearest_confusers(prototypes(x, concept, concepts=9), neighbours=4)
+    confusers = nearest_confusers(concept_means(x, concept, concepts=9), neighbours=4)
     exact = retrieval_margins(x, concept, template, confusers)
     far = (x + 3000).astype(np.float32)
-    same = nearest_confusers(prototypes(far, concept, concepts=9), neighbours=4)
+    same = nearest_confusers(concept_means(far, concept, concepts=9), neighbours=4)
     np.testing.assert_array_equal(same, confusers)
     found = retrieval_margins(far, concept, template, confusers)
     np.testing.assert_allclose(found.lower, exact.lower, rtol=1e-2, atol=0.05)
@@ -125,7 +125,7 @@ def test_float32_rows_far_from_the_origin_keep_their_margins():
 
 def test_concepts_without_confusers_are_passed_over():
     x, concept, template = rows(7)
-    confusers = nearest_confusers(prototypes(x, concept, concepts=9), neighbours=4)
+    confusers = nearest_confusers(concept_means(x, concept, concepts=9), neighbours=4)
     every = retrieval_margins(x, concept, template, confusers)
     confusers[[1, 4]] = -1
     some = retrieval_margins(x, concept, template, confusers)
@@ -135,4 +135,4 @@ def test_concepts_without_confusers_are_passed_over():
 
 def test_one_row_a_concept_says_nothing_about_scatter():
     with pytest.raises(ValueError, match="no concept has two"):
-        prototypes(np.ones((3, 2)), np.arange(3), concepts=3)
+        concept_means(np.ones((3, 2)), np.arange(3), concepts=3)

@@ -8,10 +8,10 @@ import torch
 from worlds_prototypes import CHILDREN, CONCEPTS, taxonomy, world
 
 from hsae import stats
-from hsae.encyclopedia import nulls
-from hsae.encyclopedia.largest import Largest
-from hsae.encyclopedia.monitoring import Active, Monitor, describe, discoveries
-from hsae.encyclopedia.nulls import Background
+from hsae.encyclopedia.queries import nulls
+from hsae.encyclopedia.queries.largest import Largest
+from hsae.encyclopedia.queries.monitoring import Active, Monitor, describe, discoveries
+from hsae.encyclopedia.queries.nulls import Background
 from hsae.errors import UserError
 
 IDS = tuple(concept.id for concept in taxonomy())

@@ -7,9 +7,9 @@ import pytest
 import torch
 from worlds_prototypes import CONCEPTS, D, taxonomy, world
 
-from hsae.encyclopedia.difference import cka, difference, rotation, rsa
-from hsae.encyclopedia.neighbours import HeldOut, card, confusers, find, nearest, nearest_to
-from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.queries.difference import cka, difference, rotation, rsa
+from hsae.encyclopedia.queries.neighbours import HeldOut, card, confusers, find, nearest, nearest_to
+from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.errors import UserError
 
 IDS = [concept.id for concept in taxonomy()]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from worlds_prototypes import CONCEPTS, D, world
 
-from hsae.encyclopedia.prototypes import CARD, IDS, TENSORS, Prototypes, load
+from hsae.encyclopedia.queries.prototypes import CARD, IDS, TENSORS, Prototypes, load
 from hsae.errors import ConfigError, UserError
 
 

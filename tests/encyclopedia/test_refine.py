@@ -10,9 +10,9 @@ from worlds import toy_contexts, toy_taxonomy
 
 from hsae.contexts import Attempt, Context, Wanted
 from hsae.encyclopedia import Encyclopedia
-from hsae.encyclopedia.evidence import evidence
-from hsae.encyclopedia.refine import Choices, Rounds, refine
-from hsae.encyclopedia.stopping import Rule
+from hsae.encyclopedia.refinement.evidence import evidence
+from hsae.encyclopedia.refinement.rounds import Choices, Rounds, refine
+from hsae.encyclopedia.refinement.stopping import Rule
 from hsae.encyclopedia.writer import Reading, Stage, write
 from hsae.errors import UserError
 

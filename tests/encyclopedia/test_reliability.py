@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.reliability import (
+from hsae.encyclopedia.convergence.reliability import (
     contexts_for,
     population_contexts_for,
     population_reliability,

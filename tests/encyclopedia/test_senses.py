@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.senses import bic_gain, senses, two_means
+from hsae.encyclopedia.refinement.senses import bic_gain, senses, two_means
 
 
 def clouds(random, shape, *, n=32, k=16, concepts=100):

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.convergence import relative_error
-from hsae.encyclopedia.stopping import STATUSES, Decisions, Evidence, Rule, decide, look_of, pseudo_word_p
+from hsae.encyclopedia.convergence.curve import relative_error
+from hsae.encyclopedia.refinement.stopping import (
+    STATUSES,
+    Decisions,
+    Evidence,
+    Rule,
+    decide,
+    look_of,
+    pseudo_word_p,
+)
 from hsae.stats import permutation_p
 
 RULE = Rule()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.survival import compare_categories, convergence_curve, curves_by_category
+from hsae.encyclopedia.convergence.survival import compare_categories, convergence_curve, curves_by_category
 
 counts = np.array([4, 4, 8, 8, 8, 16, 16, 32, 32, 32])
 done_by_then = np.array([1, 0, 1, 1, 0, 1, 0, 1, 0, 0], dtype=bool)

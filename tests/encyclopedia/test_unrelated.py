@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from hsae.encyclopedia.unrelated import similarity_agreement, unrelated_nulls
+from hsae.encyclopedia.convergence.unrelated import similarity_agreement, unrelated_nulls
 
 C, D = 80, 20
 SCALE = np.r_[np.full(4, 6.0), np.ones(D - 4)]

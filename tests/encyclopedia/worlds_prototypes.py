@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hsae.concepts import Concept, Taxonomy
-from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.queries.prototypes import Prototypes
 
 D, FAMILIES, CHILDREN = 24, 12, 15
 CONCEPTS = 1 + FAMILIES * (1 + CHILDREN)

@@ -10,11 +10,11 @@ from experiments.benchmarks.harvest.capture import settle
 from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.worlds import World
 from experiments.benchmarks.rounds import Contender, median, rates, ratio
-from hsae.encyclopedia import nulls
-from hsae.encyclopedia.largest import ROWS
-from hsae.encyclopedia.monitoring import Monitor
-from hsae.encyclopedia.nulls import Background
-from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.queries import nulls
+from hsae.encyclopedia.queries.largest import ROWS
+from hsae.encyclopedia.queries.monitoring import Monitor
+from hsae.encyclopedia.queries.nulls import Background
+from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.seeding import stream
 
 CONCEPTS, TOP, FDR = 50_000, 10, 0.05

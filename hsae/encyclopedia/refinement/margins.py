@@ -21,7 +21,7 @@ NEIGHBOURS = 32
 
 
 @final
-class Prototypes(NamedTuple):
+class ConceptMeans(NamedTuple):
     """Means of whitened rows by concept, and T: the expected squared distance of a row from its concept's."""
 
     count: Int[np.ndarray, " concept"]
@@ -29,9 +29,9 @@ class Prototypes(NamedTuple):
     noise: float
 
 
-def prototypes(
+def concept_means(
     x: Float[np.ndarray, "row d"], concept: Int[np.ndarray, " row"], *, concepts: int
-) -> Prototypes:
+) -> ConceptMeans:
     """From whitened rows. Raises `ValueError` where no concept has two: their scatter is unknown."""
     count = np.bincount(concept, minlength=concepts)
     mean = _sums(x, concept, concepts) / np.maximum(count, 1)[:, None]
@@ -41,11 +41,11 @@ def prototypes(
     squares = sum(
         float(_square(x[rows] - mean[concept[rows]]).sum()) for rows in _blocks(np.arange(len(x)), 4096)
     )
-    return Prototypes(count, mean, squares / freedom)
+    return ConceptMeans(count, mean, squares / freedom)
 
 
 def nearest_confusers(
-    known: Prototypes, *, neighbours: int = NEIGHBOURS, block: int = 1024
+    known: ConceptMeans, *, neighbours: int = NEIGHBOURS, block: int = 1024
 ) -> Int[np.ndarray, "concept neighbour"]:
     """The concepts whose means lie nearest to each concept's, nearest first; -1 where there are fewer.
 
@@ -101,7 +101,7 @@ def retrieval_margins(
     confusers are all -1 are passed over, so that a look may judge only those that are due.
     """
     concepts = len(confusers)
-    own = prototypes(x, concept, concepts=concepts)
+    own = concept_means(x, concept, concepts=concepts)
     cells = _cells(x, concept, template, own)
     total, squares, used = (np.zeros(confusers.shape) for _ in range(3))
     judged = (cells.others > 0) & np.any(confusers[cells.concept] >= 0, axis=1)
@@ -142,7 +142,7 @@ def _cells(
     x: Float[np.ndarray, "row d"],
     concept: Int[np.ndarray, " row"],
     template: Int[np.ndarray, " row"],
-    own: Prototypes,
+    own: ConceptMeans,
 ) -> _Cells:
     _, code = np.unique(template, return_inverse=True)
     templates = int(code.max()) + 1
@@ -162,7 +162,7 @@ def _cells(
 
 def _cell_margins(
     cells: _Cells,
-    own: Prototypes,
+    own: ConceptMeans,
     confusers: Int[np.ndarray, "concept neighbour"],
     here: Int[np.ndarray, " block"],
 ) -> Float[np.ndarray, "block neighbour"]:
@@ -183,7 +183,7 @@ def _cell_margins(
     return np.where(rivals >= 0, margin, np.inf)
 
 
-def _origin(own: Prototypes) -> Float[np.ndarray, " d"]:
+def _origin(own: ConceptMeans) -> Float[np.ndarray, " d"]:
     return (own.count @ own.mean / own.count.sum()).astype(own.mean.dtype)
 
 

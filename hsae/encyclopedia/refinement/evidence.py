@@ -3,11 +3,11 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hsae.encyclopedia.convergence import RelativeError, effective_dimensions, relative_error
+from hsae.encyclopedia.convergence.curve import RelativeError, effective_dimensions, relative_error
 from hsae.encyclopedia.encyclopedia import Encyclopedia, RawRows
-from hsae.encyclopedia.margins import Margins, nearest_confusers, prototypes, retrieval_margins
-from hsae.encyclopedia.senses import senses
-from hsae.encyclopedia.stopping import Evidence, Rule, pseudo_word_p
+from hsae.encyclopedia.refinement.margins import Margins, concept_means, nearest_confusers, retrieval_margins
+from hsae.encyclopedia.refinement.senses import senses
+from hsae.encyclopedia.refinement.stopping import Evidence, Rule, pseudo_word_p
 from hsae.encyclopedia.whitening import discriminants, whitener
 
 DIRECTIONS = 16
@@ -36,14 +36,14 @@ def evidence(
 
 
 def margins_of(book: Encyclopedia, site: str, *, level: float = 0.95) -> Margins:
-    """How surely each concept is found among its confusers; see `hsae.encyclopedia.margins`."""
+    """How surely each concept is found among its confusers; see `hsae.encyclopedia.refinement.margins`."""
     return _margins(_whitened(book, site), book, level)
 
 
 def confusers_of(book: Encyclopedia, site: str, *, neighbours: int) -> Int[np.ndarray, "concept neighbour"]:
     """The concepts that each is most easily taken for, nearest first; -1 where there are fewer."""
     rows = _whitened(book, site)
-    known = prototypes(rows.x, rows.concept, concepts=len(book.taxonomy))
+    known = concept_means(rows.x, rows.concept, concepts=len(book.taxonomy))
     return nearest_confusers(known, neighbours=neighbours)
 
 
@@ -88,13 +88,13 @@ def _whitened(book: Encyclopedia, site: str) -> RawRows:
 
 
 def _margins(rows: RawRows, book: Encyclopedia, level: float) -> Margins:
-    known = prototypes(rows.x, rows.concept, concepts=len(book.taxonomy))
+    known = concept_means(rows.x, rows.concept, concepts=len(book.taxonomy))
     confusers = nearest_confusers(known)
     return retrieval_margins(rows.x, rows.concept, rows.template, confusers, level=level)
 
 
 def _means(rows: RawRows, concepts: int) -> Float[np.ndarray, "known d"]:
-    known = prototypes(rows.x, rows.concept, concepts=concepts)
+    known = concept_means(rows.x, rows.concept, concepts=concepts)
     return known.mean[known.count > 0]
 
 

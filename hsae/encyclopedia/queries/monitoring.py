@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hsae.concepts import Taxonomy
-from hsae.encyclopedia.largest import Largest
-from hsae.encyclopedia.nulls import Nulls, standardised
-from hsae.encyclopedia.nulls import load as load_nulls
-from hsae.encyclopedia.prototypes import Prototypes
-from hsae.encyclopedia.prototypes import load as load_prototypes
+from hsae.encyclopedia.queries.largest import Largest
+from hsae.encyclopedia.queries.nulls import Nulls, standardised
+from hsae.encyclopedia.queries.nulls import load as load_nulls
+from hsae.encyclopedia.queries.prototypes import Prototypes
+from hsae.encyclopedia.queries.prototypes import load as load_prototypes
 
 
 @final

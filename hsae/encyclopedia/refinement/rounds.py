@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from hsae.concepts import Taxonomy
 from hsae.contexts import Attempt, Context, Wanted
 from hsae.encyclopedia.encyclopedia import CONTROLS, Encyclopedia
-from hsae.encyclopedia.stopping import Decisions, Evidence, Rule, decide
+from hsae.encyclopedia.refinement.stopping import Decisions, Evidence, Rule, decide
 from hsae.encyclopedia.writer import Reading, Stage, check_earlier, finish, read_block, save
 from hsae.journal import Journal, whole
 from hsae.lm import LM

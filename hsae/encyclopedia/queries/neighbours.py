@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hsae.concepts import Taxonomy
-from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.errors import UserError
 
 

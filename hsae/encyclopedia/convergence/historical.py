@@ -7,7 +7,7 @@ last ten. With a relative variance s^2 = tr(covariance) / |mu|^2 of single conte
 
 of which the second part is the reference's own error: no n removes it, so a reference of m = 10 contexts
 bounds the difference from below by s / sqrt(m). What says when a concept has converged is in
-`hsae.encyclopedia.convergence`.
+`hsae.encyclopedia.convergence.curve`.
 """
 
 import math

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from hsae.encyclopedia.prototypes import Prototypes
+from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.encyclopedia.statistics import Moments
 from hsae.errors import UserError
 from hsae.journal import whole

@@ -1,0 +1,1 @@
+"""How certain the statistics are: error of the mean, reliability, samples to convergence, nulls."""
