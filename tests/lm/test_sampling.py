@@ -8,6 +8,7 @@ from worlds import random_lm_folder
 from hsae.errors import UserError
 from hsae.lm.loading import load
 from hsae.lm.sampling import drawn, sample
+from hsae.lm.sampling import nucleus as fast_nucleus
 from hsae.seeding import numpy_stream
 
 PROMPTS = ["a dog is", "the", "she wrote about a dog, and he wrote about the sea and a", "what is music?", ""]
@@ -94,6 +95,18 @@ def test_draws_have_the_distribution_and_leave_the_nucleus_never():
     found = torch.bincount(drawn(scores, point, top_p=0.9), minlength=4) / 20_000
     torch.testing.assert_close(found, torch.tensor([0, 0.5, 0.15, 0.3]) / 0.95, atol=0.015, rtol=0)
     assert set(drawn(scores, point, top_p=1e-9).tolist()) == {1}
+
+
+def test_the_nucleus_is_that_of_a_stable_sort_ties_included():
+    g = torch.Generator().manual_seed(0)
+    sharp = torch.randn(64, 500, generator=g).mul(3).softmax(-1)
+    tied = (torch.randint(0, 3, (64, 500), generator=g) + 1).float().log().softmax(-1)
+    for chance in (sharp, tied):
+        for top_p in (1e-9, 0.3, 0.95, 1.0):
+            falling, order = chance.sort(dim=-1, descending=True, stable=True)
+            obvious = torch.zeros_like(chance, dtype=torch.bool)
+            obvious.scatter_(1, order, falling.cumsum(-1) - falling < top_p)
+            assert torch.equal(fast_nucleus(chance, top_p=top_p), obvious)
 
 
 def test_what_does_not_fit_into_the_context_says_so_and_shortens_nobody_else(tiny, together):
