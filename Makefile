@@ -1,13 +1,13 @@
 # Every command a person needs; `make` lists them. The first one that needs it makes .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup wordnet run test check format completion peers bench-harvest wheel clean clean-outputs
+.PHONY: help setup wordnet run test check format completion peers bench-harvest bench-encyclopedia wheel clean clean-outputs
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: .venv/ready  ## make .venv with the command hsae in it
 
@@ -53,6 +53,9 @@ peers: .venv-peers/ready  ## make .venv-peers with SAELens, dictionary_learning,
 
 bench-harvest: .venv-peers/ready  ## speed and memory of the harvest beside the peers', in one run
 	.venv-peers/bin/python -m experiments.benchmarks.harvest --out experiments/benchmarks/harvest/results $(ARGS)
+
+bench-encyclopedia: .venv/ready  ## speed and memory of the encyclopedia beside the bare model, in one run
+	$(BIN)/python -m experiments.benchmarks.encyclopedia --out experiments/benchmarks/encyclopedia/results $(ARGS)
 
 wheel: .venv/ready  ## build dist/*.whl and the sdist
 	$(BIN)/python -m build

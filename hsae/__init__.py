@@ -15,12 +15,20 @@ from typing import Any
 __all__ = ["language_model", "load"]
 
 _HOLDS = {
+    "cards": "hsae.encyclopedia.queries.cards",
     "convergence": "hsae.encyclopedia.convergence.table",
+    "crossvalidation": "hsae.interpreters.folds",
+    "detection": "hsae.encyclopedia.queries.detection",
+    "difference": "hsae.encyclopedia.queries.compare",
     "encyclopedia": "hsae.encyclopedia",
     "evaluation": "hsae.evaluations",
     "interpreter": "hsae.interpreters",
     "lm": "hsae.lm",
     "monitoring": "hsae.encyclopedia.queries.monitoring",
+    "nearest": "hsae.encyclopedia.queries.text",
+    "prototypes": "hsae.encyclopedia.queries.prototypes",
+    "rereading": "hsae.encyclopedia.rereading",
+    "retrieval": "hsae.interpreters.retrieval",
     "sae": "hsae.sae",
     "store": "hsae.activations.store",
     "teacher": "hsae.geometry",

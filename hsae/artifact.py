@@ -32,6 +32,9 @@ class Need:
 
     job: str
     overrides: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    """Keys of which what was typed, there or below, is the reader's own matter: `stage` means that
+    `stage.rounds=2` is not asked of the stage before."""
 
 
 @dataclass(frozen=True)

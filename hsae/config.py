@@ -37,6 +37,8 @@ class Model(Part):
     path: str
     """`tiny` (the model inside the package), a directory, or a hub id."""
     revision: str | None
+    untrained: bool
+    """Random weights, of the run's seed, in the place of the trained ones; the tokenizer stays: a control."""
 
     def folder(self) -> Path | None:
         """Where the model's files lie on this machine, as far as that is known without a network."""
@@ -163,6 +165,13 @@ class Kept(Part):
     controls: NonNegativeInt
     """So many pseudo-words, placeholders and concepts under another's gloss are read beside the concepts."""
     stop: Stop
+    path: str | None
+    """A file of HatCat that stands for the encyclopedia: it is imported instead of bootstrapped."""
+
+    @property
+    def made_by(self) -> str:
+        """The job that makes the encyclopedia which others read."""
+        return "import_historical" if self.path else "bootstrap"
 
 
 class Capture(Part):

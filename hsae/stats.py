@@ -166,7 +166,9 @@ def wilson(successes: float | int, n: int, *, level: float = 0.95) -> tuple[floa
     z, rate = float(ndtri((1 + level) / 2)), successes / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # at the ends the two are equal, and what remains of their difference is rounding
+    low = max(0.0, centre - half) if successes else 0.0
+    return low, min(1.0, centre + half) if successes < n else 1.0
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float], *, level: float = 0.95) -> Interval:

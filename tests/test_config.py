@@ -36,16 +36,16 @@ def test_the_size_of_a_model_is_read_from_its_own_files(
     tmp_path: Path, said: dict, depth: int, d: int, parallel
 ):
     a_model(tmp_path, said)
-    facts = Model(name="x", path=str(tmp_path), revision=None).facts()
+    facts = Model(name="x", path=str(tmp_path), revision=None, untrained=False).facts()
     assert facts is not None
     assert (facts.layers, facts.d, "resid_mid" in facts.lacks) == (depth, d, parallel)
 
 
 def test_of_a_model_that_is_not_here_nothing_is_claimed(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert Model(name="x", path="nobody/nothing", revision=None).facts() is None
+    assert Model(name="x", path="nobody/nothing", revision=None, untrained=False).facts() is None
     (tmp_path / "config.json").write_text("<html>")
-    assert Model(name="x", path=str(tmp_path), revision=None).facts() is None
+    assert Model(name="x", path=str(tmp_path), revision=None, untrained=False).facts() is None
 
 
 def test_a_downloaded_model_is_known_without_a_network(tmp_path: Path, monkeypatch):
@@ -55,7 +55,7 @@ def test_a_downloaded_model_is_known_without_a_network(tmp_path: Path, monkeypat
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text("abc")
     (cached / "snapshots" / "abc" / "config.json").write_text(json.dumps(GPT2))
-    facts = Model(name="gpt2", path="openai-community/gpt2", revision=None).facts()
+    facts = Model(name="gpt2", path="openai-community/gpt2", revision=None, untrained=False).facts()
     assert facts is not None and facts.layers == 12
 
 
@@ -155,4 +155,4 @@ def test_what_could_never_train_is_refused_in_the_words_that_were_typed(override
 
 def test_a_config_json_that_holds_a_list_is_no_model(tmp_path: Path):
     (tmp_path / "config.json").write_text("[1, 2]")
-    assert Model(name="x", path=str(tmp_path), revision=None).facts() is None
+    assert Model(name="x", path=str(tmp_path), revision=None, untrained=False).facts() is None

@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from hsae.activations.shard import SPLITS, checksum, documents, offsets
+from hsae.activations.shard import SPLITS, documents, offsets
 from hsae.errors import UserError
+from hsae.journal import checksum
 
 CHECKED = 1 << 30
 """Bytes of a store up to which each shard is compared with its checksum when it is first read (less than a

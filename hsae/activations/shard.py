@@ -33,7 +33,6 @@ from hsae.seeding import stream
 
 SPLITS = tuple(SHARES)
 
-_READ = 1 << 20  # bytes at a time, for a checksum
 _PAGE = mmap.PAGESIZE
 _DIRECT = getattr(os, "O_DIRECT", 0)  # of Linux alone
 
@@ -224,16 +223,6 @@ def _lay(file: h5py.File, name: str, column: Tensor) -> int:
     if name.startswith("sites/"):
         h5py.Dataset(made).attrs["dtype"] = kind
     return made.get_offset()
-
-
-def checksum(path: Path) -> str:
-    """xxh3 of the file's bytes, 128 bits in hexadecimal: it finds damage, at the speed of the memory, and is
-    no proof against a forger."""
-    found = xxh3_128()
-    with path.open("rb") as stream:
-        while block := stream.read(_READ):
-            found.update(block)
-    return found.hexdigest()
 
 
 def offsets(path: Path) -> dict[str, int]:

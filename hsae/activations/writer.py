@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, final
 
 from hsae.activations.encoding import Dtype
-from hsae.activations.shard import SPLITS, Image, Shard, checksum, write
+from hsae.activations.shard import SPLITS, Image, Shard, write
 from hsae.activations.windows import Cursor
 from hsae.errors import UserError
-from hsae.journal import Journal, complete, whole
+from hsae.journal import Journal, checksum, complete, whole
 
 INDEX, SKIPPED = "store.json", "skipped.jsonl"
 

@@ -42,8 +42,9 @@ def address(config: Config) -> Address:
 def neighbour(config: Config, need: Need) -> Config:
     """The config with which another job would be run to make what this one reads."""
     replaced = keys(need.overrides)
+    shared = without(config.overrides, (*RUN_ONLY, *need.apart))
     # `sae=topk` replaces the choice alone: what was typed of its keys (`sae.k=8`) holds for the neighbour too
-    kept = (said for said in without(config.overrides, RUN_ONLY) if key(said) not in replaced)
+    kept = (said for said in shared if key(said) not in replaced)
     return compose((*kept, f"job={need.job}", *need.overrides))
 
 

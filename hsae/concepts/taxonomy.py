@@ -15,7 +15,8 @@ class Concept:
 
     `id` is unique across sources (`wn30:dog.n.01`), `name` the commonest surface form, `parents` the ids of
     what it is a kind of (the first is the main one), `depth` the length of the main path to a root,
-    `frequency` how often the sense was counted in the source's tagged text (0 where it was not).
+    `frequency` how often the sense was counted in the source's tagged text (0 where it was not), `antonyms`
+    the ids of what means the opposite, as far as the source says so: they need not be in the taxonomy.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Concept:
     frequency: float = 0.0
     lemmas: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    antonyms: tuple[str, ...] = ()
 
 
 @final

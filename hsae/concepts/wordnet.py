@@ -26,7 +26,7 @@ from hsae.config import Listed, Part
 from hsae.errors import UserError
 from hsae.seeding import unit_interval
 
-TABLE_FORMAT = 3
+TABLE_FORMAT = 4
 
 RELATIONS = frozenset(["@", "~", "%p", "%s", "%m", "#p", "#s", "#m", "&", "=", "*", ">"])
 """Pointers of wninput(5WN) that connectivity counts, the twelve that HatCat counted: kinds and kinds of it,
@@ -47,7 +47,7 @@ class Settings(Part):
 
 class Synset(NamedTuple):
     """One row of the parsed table; `topic` is the lexicographer file (`noun.animal`), `relations` how many
-    pointers of the kinds in `RELATIONS` lead from it."""
+    pointers of the kinds in `RELATIONS` lead from it, `antonyms` are the synsets of its words' antonyms."""
 
     id: str
     pos: str
@@ -59,6 +59,7 @@ class Synset(NamedTuple):
     count: int
     topic: str
     relations: int
+    antonyms: tuple[str, ...]
 
 
 def found() -> bool:
@@ -96,10 +97,10 @@ def _rows(home: Path) -> Iterator[Synset]:
         with (home / f"corpora/wordnet/data.{file}").open(encoding="utf-8") as data:
             lines = {line[:8]: line for line in data if line[0] != " "}
         for synset in nltk_reader.all_synsets(pos):
-            yield _row(synset, lines[f"{synset.offset():08d}"])
+            yield _row(nltk_reader, synset, lines[f"{synset.offset():08d}"])
 
 
-def _row(synset: Any, line: str) -> Synset:
+def _row(nltk_reader: Any, synset: Any, line: str) -> Synset:
     """`line` is the synset's own in WordNet's file: NLTK keeps pointers in sets, whose order changes."""
     lemmas = synset.lemmas()
     above, instance_of = (
@@ -116,15 +117,25 @@ def _row(synset: Any, line: str) -> Synset:
         is_instance=bool(instance_of),
         count=sum(lemma.count() for lemma in lemmas),
         topic=synset.lexname(),
-        relations=sum(symbol in RELATIONS for symbol in _pointers(line)),
+        relations=sum(symbol in RELATIONS for symbol, _, _ in _pointers(line)),
+        antonyms=_antonyms(nltk_reader, line),
     )
 
 
-def _pointers(line: str) -> list[str]:
-    """The symbols of a synset's pointers: behind its words come their number, then four fields for each."""
+def _antonyms(nltk_reader: Any, line: str) -> tuple[str, ...]:
+    """Antonymy is between words; what is told is the synsets that they stand in, in the file's order."""
+    targets = [(pos, int(offset)) for symbol, offset, pos in _pointers(line) if symbol == "!"]
+    named = (nltk_reader.synset_from_pos_and_offset(*target).name() for target in dict.fromkeys(targets))
+    return tuple(f"wn30:{name}" for name in named)
+
+
+def _pointers(line: str) -> list[tuple[str, str, str]]:
+    """A synset's pointers as symbol, offset and part of speech: behind its words come their number, then four
+    fields for each."""
     fields = line.split(" | ", 1)[0].split(" ")
     behind = 4 + 2 * int(fields[3], 16)
-    return fields[behind + 1 : behind + 1 + 4 * int(fields[behind]) : 4]
+    first, last = behind + 1, behind + 1 + 4 * int(fields[behind])
+    return [(fields[at], fields[at + 1], fields[at + 2]) for at in range(first, last, 4)]
 
 
 def fingerprint() -> str:
@@ -206,6 +217,7 @@ def _concept(row: Synset, depth: int) -> Concept:
         frequency=float(row.count),
         lemmas=row.lemmas,
         examples=row.examples,
+        antonyms=row.antonyms,
     )
 
 

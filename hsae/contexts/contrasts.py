@@ -152,7 +152,7 @@ _PAIRS = (
     "quickly/slowly well/badly always/never often/seldom here/there up/down"
 )
 ANTONYMS: dict[str, set[str]] = {}
-"""Name -> the names of its antonyms; everyday ones, for no source of ours records them."""
+"""Name -> the names of its antonyms; everyday ones, for the many sources that record none."""
 for _pair in _PAIRS.split():
     _one, _two = _pair.split("/")
     ANTONYMS.setdefault(_one, set()).add(_two)

@@ -35,7 +35,13 @@ class Kin:
         return [other for other in self._named[self.taxonomy.concepts[row].name.lower()] if other != row]
 
     def antonyms(self, row: int) -> list[int]:
-        """Concepts of the same part of speech whose name says the opposite, by a list or by its prefix."""
+        """Concepts of the same part of speech that mean the opposite: those that the source names, or else
+        those whose name says it, by a list or by its prefix."""
+        told, index = self.taxonomy.concepts[row].antonyms, self.taxonomy.index
+        named = [index[id] for id in told if id in index and self.comparable(row, index[id])]
+        return named or self._opposite_names(row)
+
+    def _opposite_names(self, row: int) -> list[int]:
         name = self.taxonomy.concepts[row].name.lower()
         opposite = ANTONYMS.get(name, set()) | {f"{prefix}{name}" for prefix in PREFIXES}
         opposite |= {name.removeprefix(prefix) for prefix in PREFIXES} - {name}

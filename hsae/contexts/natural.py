@@ -2,8 +2,8 @@
 
 Every example was written for its sense. In a corpus a word of several senses is ambiguous: such a sentence
 counts for a concept only where its other words speak for it (see `senses`), and all that is passed over is
-counted. The word may stand in any of its forms, which is then what the span holds. The role follows the
-document, or the example: sentences of one document never serve both to fit and to test.
+counted and said. The word may stand in any of its forms, which is then what the span holds. The role follows
+the document, or the example: sentences of one document never serve both to fit and to test.
 """
 
 from collections import Counter, defaultdict
@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from heapq import heappush, heappushpop
+from itertools import islice
 from typing import Annotated, NamedTuple, final
 
 from pydantic import Field, PositiveInt, model_validator
 
+from hsae import console
 from hsae.concepts import Concept, Taxonomy
 from hsae.config import Part
-from hsae.contexts import documents
+from hsae.contexts import corpus_documents, documents
 from hsae.contexts.context import Context, Wanted, everything, role_of
 from hsae.contexts.finder import Finder, relevant
 from hsae.contexts.finder import Found as Word
@@ -32,23 +34,28 @@ from hsae.seeding import unit_interval
 OWN = ("wordnet", "examples")
 """Sources of what came with the concept: from WordNet, or from another source of concepts."""
 
+TEXT = "text"
+"""What text files are called where nobody calls them otherwise; they are read in passages of their own."""
+
 
 class Settings(Part):
-    """`examples`: those of the concepts' source (WordNet), before all others; `path`: text files that more
-    sentences come from (null: none), and `corpus` what they are called as a source; `words`: the shortest and
-    longest sentence of them that counts; `margin`: words that must speak for a sense beyond those for any
-    other; `per_concept`: at most so many (null: all that there are)."""
+    """`examples`: those of the concepts' source (WordNet), before all others; `corpus`: a corpus of the group
+    of this name, whose files are at `path` or where it usually lies, or else what the text files at `path`
+    are called as a source (null: there are none); `most`: so many of its documents, the first; `words`: the
+    shortest and longest sentence of it that counts; `margin`: words that must speak for a sense beyond those
+    for any other; `per_concept`: at most so many (null: all that there are)."""
 
     examples: bool
     path: str | None
     corpus: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    most: PositiveInt
     words: tuple[PositiveInt, PositiveInt]
     margin: PositiveInt
     per_concept: PositiveInt | None
 
     @model_validator(mode="after")
     def _something(self) -> "Settings":
-        if not self.examples and self.path is None:
+        if not self.examples and self.path is None and self.corpus == TEXT:
             raise ValueError("examples=false and path=null: there is nothing to take sentences from")
         if self.words[0] > self.words[1]:
             raise ValueError(f"words={list(self.words)}: the shortest comes first")
@@ -64,17 +71,31 @@ def make(taxonomy: Taxonomy, settings: Settings, *, seed: int, wanted: Wanted | 
     The corpus is read once, however many concepts there are. Raises `UserError` where neither a concept of
     the taxonomy has an example nor text is named, and where the text cannot be read.
     """
-    if settings.path is None and not any(concept.examples for concept in taxonomy):
+    if not _reads_text(settings) and not any(concept.examples for concept in taxonomy):
         raise UserError(
             f"contexts=[natural]: of {len(taxonomy)} concepts none has an example, and no text is named.\n"
-            "Type contexts.natural.path=<a text file, or a folder of them>."
+            "Type contexts.natural.path=<a text file, or a folder of them>, or contexts.natural.corpus=brown."
         )
     return Natural(taxonomy, settings, seed, wanted or everything(taxonomy))
 
 
 def fingerprint(settings: Settings) -> str | None:
-    """A hash of the text files; None where none are named."""
+    """A hash of the text; None where none is named."""
+    if settings.corpus != TEXT and corpus_documents.is_corpus(settings.corpus):
+        return corpus_documents.fingerprint(settings.corpus, settings.path)
     return None if settings.path is None else documents.fingerprint(settings.path)
+
+
+def _reads_text(settings: Settings) -> bool:
+    """Whether there is more than examples. Raises `UserError` for a corpus that is neither known nor at a
+    path."""
+    known = settings.corpus != TEXT and corpus_documents.is_corpus(settings.corpus)
+    if settings.path is None and settings.corpus != TEXT and not known:
+        raise UserError(
+            f"contexts.natural.corpus={settings.corpus}: there is no such corpus, and no path to text files "
+            "that are to be called so.\nType contexts.natural.corpus=brown, or contexts.natural.path=<files>."
+        )
+    return known or settings.path is not None
 
 
 @final
@@ -91,13 +112,24 @@ class Natural(Iterator[Context]):
 
     def _make(self) -> Iterator[Context]:
         rows, have, each, *_ = self._wanted
-        found = self._in_corpus(self._settings.path) if self._settings.path is not None else {}
+        found = self._in_corpus() if _reads_text(self._settings) else {}
         for row, before in zip(rows, have, strict=True):
             examples = list(self._examples(self._taxonomy.concepts[row])) if self._settings.examples else []
             known = {context.text for context in examples}
             sequence = examples + [context for context in found.pop(row, ()) if context.text not in known]
             sequence = sequence[: self._settings.per_concept]
             yield from sequence[before : None if each is None else before + each]
+        if said := ", ".join(f"{n:,} {why}" for why, n in sorted(self.passed.items())):
+            console.say(f"natural sentences: passed over {said}")
+
+    def _documents(self) -> Iterator[documents.Document]:
+        settings = self._settings
+        if settings.corpus != TEXT and corpus_documents.is_corpus(settings.corpus):
+            return corpus_documents.documents(
+                settings.corpus, settings.path, most=settings.most, passed=self.passed
+            )
+        assert settings.path is not None
+        return islice(documents.documents(settings.path, self.passed), settings.most)
 
     def _examples(self, concept: Concept) -> Iterator[Context]:
         """A concept's examples, as far as its word occurs in them."""
@@ -111,12 +143,12 @@ class Natural(Iterator[Context]):
             name = f"{source}/{blake2b(example.encode(), digest_size=6).hexdigest()}"
             yield Context(concept.id, example, word.start, word.end, name, role_of(example), source)
 
-    def _in_corpus(self, path: str) -> dict[int, list[Context]]:
+    def _in_corpus(self) -> dict[int, list[Context]]:
         """The sentences of each wanted concept, in their order."""
         kept = Kept(self._settings.per_concept)
         wanted, seen = frozenset(self._wanted.rows), set[bytes]()
         source, salt = self._settings.corpus, f"sentences {self._seed}"
-        for document in documents.documents(path, self.passed):
+        for document in self._documents():
             role = role_of(document.id)
             for sentence in sentences(document.text):
                 here = self._concepts(sentence, wanted)

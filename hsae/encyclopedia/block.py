@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int, Int64, Shaped
 
 from hsae.encyclopedia.contexts_table import ContextTable
-from hsae.encyclopedia.statistics import ROLES, Moments, Statistics
+from hsae.encyclopedia.statistics import ROLES, Members, Moments, Statistics
 
 Key = tuple[str, str]
 """Site and pooling."""
@@ -76,14 +76,15 @@ class Block:
         each concept and role."""
         concept, role = table["concept"].astype(np.int64), table["role"].astype(np.int64)
         kept = _lowest(concept * len(ROLES) + role, table["uid"], sample)
-        template, templates = table["template"].astype(np.int64), len(table.names["template"])
+        members = Members(concept * len(ROLES) + role, groups=len(rows) * len(ROLES))
+        alike = Members(table["template"].astype(np.int64), groups=len(table.names["template"]))
         return cls(
             rows,
             table,
             {
                 key: Place(
-                    Statistics.of(x, concept, role, concepts=len(rows)),
-                    Moments.of(x, template, groups=templates),
+                    Statistics.of_members(x, members),
+                    _effects(x, alike),
                     Sample.of(x[kept], kept),
                 )
                 for key, x in vectors.items()
@@ -131,6 +132,12 @@ class Block:
             for pooling, node in poolings.items()
         }
         return cls(group["rows"][()], ContextTable.read(group["contexts"]), places)
+
+
+def _effects(x: Shaped[np.ndarray, "context d"], alike: Members) -> Moments:
+    """Means by template. Their m2, which is not kept, is not computed."""
+    mean = alike.mean(x.astype(np.float64))
+    return Moments(alike.count, mean, np.zeros_like(mean))
 
 
 def _lowest(

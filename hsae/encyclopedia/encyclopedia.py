@@ -11,7 +11,7 @@ controls/          the same of strings that are no concepts, read in the same co
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hsae.concepts import Concept, Taxonomy
 from hsae.encyclopedia.block import Block, Sample, aligned, read_moments
-from hsae.encyclopedia.contexts_table import COLUMNS
+from hsae.encyclopedia.contexts_table import COLUMNS, ContextTable
 from hsae.encyclopedia.statistics import ROLES, Moments, nothing, role_of
 from hsae.errors import UserError
 from hsae.journal import whole
@@ -73,6 +73,8 @@ class Encyclopedia:
         self.poolings: list[str] = self._index["poolings"]
         self.stages: list[dict[str, Any]] = self._index["stages"]
         self.shards = list(shards or (self.folder / name for name in self._index["shards"]))
+        self.checksums: dict[str, str] = self._index.get("checksums", {})
+        """Of each of its own shards, as `hsae.journal.checksum` gives it; of old ones, none."""
         self.sample: int = self._index["sample"]
         """Raw rows of each concept and role that are kept, at most."""
 
@@ -157,11 +159,37 @@ class Encyclopedia:
 
         1 says that the vector is as uncertain as it is long; reliability is about 1 / (1 + e^2).
         """
-        n = self.count()
-        vectors = self.mean(site, pooling=pooling)
-        vectors = vectors - vectors[n > 0].mean(0)
-        spread = self.variance(site, pooling=pooling).sum(1)
-        return (spread / n).sqrt() / vectors.norm(dim=1)
+        return self.relative_errors([site], pooling=pooling)[:, 0]
+
+    def relative_errors(
+        self, sites: Sequence[str], *, pooling: str | None = None
+    ) -> Float[Tensor, "concept site"]:
+        """The same at several sites. In memory are the vectors of one shard, however many concepts there
+        are."""
+        for site in sites:
+            self._check(site, pooling)
+        n = self._counts[:, ROLES.index("fit")]
+        squares = np.full((len(n), len(sites)), np.nan)
+        totals: list[Any] = [0.0] * len(sites)
+        for here, number, node in self._by_shard(sites, pooling):
+            totals[number] = totals[number] + _fit(node, "mean").sum(0)
+            squares[here, number] = _fit(node, "m2").sum(1)
+        length = np.full_like(squares, np.nan)
+        for here, number, node in self._by_shard(sites, pooling):
+            center = totals[number] / (n > 0).sum()
+            length[here, number] = np.linalg.norm(_fit(node, "mean") - center, axis=1)
+        error = np.sqrt(squares / np.maximum(n * (n - 1), 1)[:, None]) / length
+        return torch.from_numpy(np.where(n[:, None] > 1, error, np.nan)).float()
+
+    def _by_shard(self, sites: Sequence[str], pooling: str | None) -> Iterator[tuple[slice, int, Any]]:
+        """The rows of each shard, and its group of each site by the site's number."""
+        start = 0
+        for path in self.shards:
+            with self._file(path) as file:
+                here = slice(start, start + len(file["rows"]))
+                for number, site in enumerate(sites):
+                    yield here, number, file[f"sites/{site}/{pooling or self.poolings[0]}"]
+            start = here.stop
 
     def rows(self, site: str, *, role: Role = "fit", pooling: str | None = None) -> RawRows:
         """The sample of raw rows of one role, in half precision, concept after concept; more contexts than
@@ -179,7 +207,8 @@ class Encyclopedia:
             own = [name.decode() for name in file[f"contexts/names/{kind}"][()]]
             named.append(np.searchsorted(names, own)[of[kind][chosen]] if own else of[kind][chosen])
         concept = file["rows"][()][of["concept"][chosen]]
-        return RawRows(sample.x[chosen], concept, *(part.astype(np.int64) for part in named))
+        x = Sample(*(column[chosen] for column in sample)).x
+        return RawRows(x, concept, *(part.astype(np.int64) for part in named))
 
     def effects(
         self, site: str, *, pooling: str | None = None
@@ -225,6 +254,16 @@ class Encyclopedia:
         with self._file(self.shards[number]) as file:
             return Block.read(file)
 
+    def table(self, number: int) -> ContextTable:
+        """The contexts that the concepts of one shard were read in."""
+        with self._file(self.shards[number]) as file:
+            return ContextTable.read(file["contexts"])
+
+    def columns(self, number: int) -> tuple[dict[str, np.ndarray], int]:
+        """The numbers of that table without the texts, and how many concepts the shard has."""
+        with self._file(self.shards[number]) as file:
+            return {name: file[f"contexts/{name}"][()] for name in COLUMNS}, len(file["rows"])
+
     @cached_property
     def _counts(self) -> Int64[np.ndarray, "concept role"]:
         found = []
@@ -257,13 +296,7 @@ class Encyclopedia:
 
     def _opened(self, site: str, pooling: str | None) -> Iterator[tuple[Any, Any]]:
         """Of each shard, the group of the site and pooling, and the file."""
-        self._check(site)
-        if pooling is not None and pooling not in self.poolings:
-            raise UserError(
-                f"the encyclopedia {self.folder} has no pooling {pooling!r}, only "
-                f"{', '.join(self.poolings)}.\n"
-                f"Bootstrap it too: encyclopedia.poolings=[{','.join([*self.poolings, pooling])}]"
-            )
+        self._check(site, pooling)
         for path in self.shards:
             with self._file(path) as file:
                 yield file[f"sites/{site}/{pooling or self.poolings[0]}"], file
@@ -280,12 +313,25 @@ class Encyclopedia:
         except (OSError, KeyError) as problem:
             raise UserError(f"{path} cannot be read: {problem}\nBootstrap again: force=true") from problem
 
-    def _check(self, site: str) -> None:
+    def _check(self, site: str, pooling: str | None = None) -> None:
         if site not in self.sites:
             raise UserError(
                 f"the encyclopedia {self.folder} has no site {site!r}, only {', '.join(self.sites)}.\n"
                 f"Bootstrap it too: layers.sites=[{','.join([*self.sites, site])}]"
             )
+        if pooling is not None and pooling not in self.poolings:
+            raise UserError(
+                f"the encyclopedia {self.folder} has no pooling {pooling!r}, only "
+                f"{', '.join(self.poolings)}.\n"
+                f"Bootstrap it too: encyclopedia.poolings=[{','.join([*self.poolings, pooling])}]"
+            )
+
+
+def _fit(node: Any, name: str) -> Float64[np.ndarray, "concept d"]:
+    """Means or m2 of the role fit; zeros where no concept of the shard has any."""
+    if f"fit/{name}" in node:
+        return node[f"fit/{name}"][()].astype(np.float64)
+    return np.zeros((len(node.file["rows"]), node["effects/mean"].shape[1]))
 
 
 def _known(role: str) -> str:
@@ -301,10 +347,10 @@ def load(folder: Path) -> Encyclopedia:
 
 def write_taxonomy(taxonomy: Taxonomy, path: Path) -> None:
     """One concept per line, in the taxonomy's order."""
-    with whole(path) as draft:
-        draft.write_text(
-            "".join(json.dumps(asdict(concept), ensure_ascii=False) + "\n" for concept in taxonomy)
-        )
+    encode, names = json.JSONEncoder(ensure_ascii=False).encode, [part.name for part in fields(Concept)]
+    with whole(path) as draft, draft.open("w") as stream:
+        for concept in taxonomy:  # one by one: `asdict` would copy each, and all lines at once are megabytes
+            stream.write(encode({name: getattr(concept, name) for name in names}) + "\n")
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
@@ -323,17 +369,12 @@ def write_uncertain(encyclopedia: Encyclopedia, path: Path) -> None:
     A line holds rank, id, name, n, and the error at each site (null where fewer than two contexts leave it
     unknown).
     """
-    errors = torch.stack([encyclopedia.relative_error(site) for site in encyclopedia.sites], 1)
-    worst = errors.nan_to_num(nan=torch.inf).amax(1).tolist()
-    count = encyclopedia.count().tolist()
-    order = sorted(range(len(worst)), key=lambda row: -worst[row])
-    with whole(path) as draft:
-        draft.write_text(
-            "".join(
-                _line(encyclopedia, rank, row, count[row], errors[row].tolist())
-                for rank, row in enumerate(order)
-            )
-        )
+    errors = encyclopedia.relative_errors(encyclopedia.sites)
+    worst = errors.nan_to_num(nan=torch.inf).amax(1).numpy()
+    count, each = encyclopedia.count().tolist(), errors.numpy()
+    with whole(path) as draft, draft.open("w") as stream:
+        for rank, row in enumerate(np.argsort(-worst, kind="stable").tolist()):
+            stream.write(_line(encyclopedia, rank, row, count[row], each[row].tolist()))
 
 
 def _line(encyclopedia: Encyclopedia, rank: int, row: int, n: int, errors: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from hsae.contexts import Context
 from hsae.errors import UserError
 from hsae.lm import LM, Tokens
-from hsae.lm.batching import by_length
+from hsae.lm.batching import by_cost
 
 Pooling = Literal["span", "last", "mean"]
 
@@ -55,7 +55,7 @@ def gather(
         (site, pooling): torch.empty(len(fitting), widths[site]) for site in sites for pooling in poolings
     }
     around = len(lm.reader.prefix) + len(lm.reader.suffix)
-    for batch in by_length([around + len(piece.ids) for _, piece in fitting], tokens=batch_tokens):
+    for batch in by_cost([around + len(piece.ids) for _, piece in fitting], tokens=batch_tokens):
         chosen = [fitting[number][0] for number in batch]
         tokens = lm.reader.tokens([fitting[number][1] for number in batch])
         span = tokens.within([(context.start, context.end) for context in chosen])
@@ -64,9 +64,10 @@ def gather(
         every = torch.stack([*kept.values()]).any(0)
         for site, rows in lm.capture(tokens.ids, tokens.mask, sites, keep=every).items():
             for pooling, mask in kept.items():
-                pooled = pool(rows.float(), mask, every)
-                _check(pooled.isfinite().all(1), chosen, f"its activation at {site} is not a finite number")
-                vectors[site, pooling][batch] = pooled.cpu()
+                vectors[site, pooling][batch] = pool(rows.float(), mask, every).cpu()
+    for (site, _), x in vectors.items():
+        why = f"its activation at {site} is not a finite number"
+        _check(x.isfinite().all(1), [context for context, _ in fitting], why)
     return Gathered(
         [context for context, _ in fitting],
         {key: x.numpy() for key, x in vectors.items()},

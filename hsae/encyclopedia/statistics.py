@@ -22,6 +22,25 @@ ROLES = ("fit", "tune", "test")
 
 
 @final
+class Members:
+    """Which rows belong to which of `groups` groups: known once, for the vectors of many sites."""
+
+    def __init__(self, group: Int64[np.ndarray, " row"], *, groups: int):
+        self.group = group
+        self.count = np.bincount(group, minlength=groups)
+        ones = np.ones(len(group)), (group, np.arange(len(group)))
+        self._rows = csr_matrix(ones, shape=(groups, len(group)))
+
+    def sum(self, x: Float64[np.ndarray, "row d"]) -> Float64[np.ndarray, "group d"]:
+        """The sum of each group's rows."""
+        return self._rows @ x
+
+    def mean(self, x: Float64[np.ndarray, "row d"]) -> Float64[np.ndarray, "group d"]:
+        """The mean of each group's rows; 0 where there is none."""
+        return self.sum(x) / np.maximum(self.count, 1)[:, None]
+
+
+@final
 class Moments:
     """Count [group], mean and m2 [group d] of vectors that were sorted into groups. An empty group has mean
     0."""
@@ -39,11 +58,9 @@ class Moments:
         cls, x: Shaped[np.ndarray, "row d"], group: Int64[np.ndarray, " row"], *, groups: int
     ) -> "Moments":
         """The statistics of rows, each of which belongs to one of `groups` groups."""
-        x = x.astype(np.float64)
-        count = np.bincount(group, minlength=groups)
-        members = csr_matrix((np.ones(len(x)), (group, np.arange(len(x)))), shape=(groups, len(x)))
-        mean = members @ x / np.maximum(count, 1)[:, None]
-        return cls(count, mean, members @ (x - mean[group]) ** 2)
+        x, members = x.astype(np.float64), Members(group, groups=groups)
+        mean = members.mean(x)
+        return cls(members.count, mean, members.sum((x - mean[group]) ** 2))
 
     def merge(self, other: "Moments") -> "Moments":
         """The statistics of both sets of rows together."""
@@ -93,10 +110,16 @@ class Statistics(NamedTuple):
         concepts: int,
     ) -> "Statistics":
         """The statistics of rows, each of one concept and in one role (an index into ROLES)."""
-        moments = Moments.of(x, concept * len(ROLES) + role, groups=concepts * len(ROLES))
-        fit = role == ROLES.index("fit")
-        deviation = x[fit].astype(np.float64) - role_of(moments, "fit").mean[concept[fit]]
-        return cls(moments, deviation.T @ deviation)
+        return cls.of_members(x, Members(concept * len(ROLES) + role, groups=concepts * len(ROLES)))
+
+    @classmethod
+    def of_members(cls, x: Shaped[np.ndarray, "row d"], members: "Members") -> "Statistics":
+        """The same of rows whose groups, concept x role, are known."""
+        x = x.astype(np.float64)
+        mean = members.mean(x)
+        x -= mean[members.group]
+        fit = x[members.group % len(ROLES) == ROLES.index("fit")]
+        return cls(Moments(members.count, mean, members.sum(x**2)), fit.T @ fit)
 
     def merge(self, other: "Statistics") -> "Statistics":
         """The statistics of both sets of rows together."""

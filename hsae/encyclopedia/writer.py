@@ -1,7 +1,8 @@
 """Writes a stage of an encyclopedia, block after block, on top of an earlier one; survives kill -9."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -13,13 +14,13 @@ from hsae.contexts import Context
 from hsae.encyclopedia.block import Block
 from hsae.encyclopedia.contexts_table import ContextTable, uid
 from hsae.encyclopedia.encyclopedia import CONCEPTS, INDEX, Encyclopedia, write_taxonomy, write_uncertain
-from hsae.encyclopedia.gather import Pooling, gather, in_blocks
+from hsae.encyclopedia.gather import Gathered, Pooling, gather, in_blocks
 from hsae.encyclopedia.statistics import ROLES
 from hsae.errors import UserError
-from hsae.journal import Journal, whole
+from hsae.journal import Journal, checksum, whole
 from hsae.lm import LM
 
-FEWEST = 256
+FEWEST = 512
 
 
 @final
@@ -61,8 +62,9 @@ def write(
     """Add the contexts to what `earlier` knows and write the sum to `folder`, going on behind what is safe
     there.
 
-    Yields the number of concepts that are done, block by block. Raises `UserError` for an earlier stage of
-    another model, of other concepts or without one of the sites.
+    Yields the number of concepts that are done, block by block; while the model reads one, a thread writes
+    the one before. Raises `UserError` for an earlier stage of another model, of other concepts or without one
+    of the sites.
     """
     lm.check_sites(reading.sites)
     block = block or block_size(lm.d)
@@ -71,14 +73,22 @@ def write(
         block = earlier.block_size
     journal = Journal(folder / "journal.jsonl")
     journal.trust("shard")
-    for number, held in enumerate(in_blocks(contexts, taxonomy.index, block=block)):
-        if number < len(journal.lines):
-            continue
-        rows = np.arange(number * block, min((number + 1) * block, len(taxonomy)))
-        known = earlier.block(number) if earlier is not None else None
-        read = read_block(lm, taxonomy, held, rows, reading=reading, stage=stage, known=known)
-        journal.append(save(folder / f"shard-{number:05d}.h5", read))
-        yield int(rows[-1]) + 1
+    safe = len(journal.lines)
+    with ThreadPoolExecutor(1, "shards") as pool:
+        last: Future[int] | None = None
+        for number, held in enumerate(in_blocks(contexts, taxonomy.index, block=block)):
+            if number < safe:
+                continue
+            rows = np.arange(number * block, min((number + 1) * block, len(taxonomy)))
+            known = earlier.block(number) if earlier is not None else None
+            read = _read(lm, held, rows, reading=reading, known=known)
+            if last is not None:
+                yield last.result()
+            last = pool.submit(
+                _keep, journal, folder / f"shard-{number:05d}.h5", taxonomy, read, reading, stage
+            )
+        if last is not None:
+            yield last.result()
     finish(folder, lm, taxonomy, journal.lines, reading=reading, stage=stage, block=block, earlier=earlier)
 
 
@@ -108,18 +118,48 @@ def read_block(
 
     A context that is known already, to the character, is left out: reading it again would tell nothing.
     """
+    read = _read(lm, contexts, rows, reading=reading, known=known)
+    return _added(taxonomy, read, reading, stage)
+
+
+@final
+class _Read(NamedTuple):
+    """What the model has read of a block, and what the block knew before."""
+
+    rows: np.ndarray
+    gathered: Gathered
+    known: Block | None
+    repeated: int
+
+
+def _read(
+    lm: LM, contexts: Sequence[Context], rows: np.ndarray, *, reading: Reading, known: Block | None
+) -> _Read:
     new = _unknown(contexts, known)
-    read = gather(lm, new, reading.sites, batch_tokens=reading.batch_tokens, poolings=reading.poolings)
-    concept = np.array([taxonomy.index[context.concept] for context in read.contexts], np.int64) - rows[0]
-    table = ContextTable.of(read.contexts, concept, tokens=read.tokens, stage=stage.number)
-    added = Block.of(rows, table, read.vectors, sample=reading.sample)
+    found = gather(lm, new, reading.sites, batch_tokens=reading.batch_tokens, poolings=reading.poolings)
+    return _Read(rows, found, known, len(contexts) - len(new))
+
+
+def _added(taxonomy: Taxonomy, read: _Read, reading: Reading, stage: Stage) -> ReadBlock:
+    rows, found, known, repeated = read
+    concept = np.array([taxonomy.index[context.concept] for context in found.contexts], np.int64) - rows[0]
+    table = ContextTable.of(found.contexts, concept, tokens=found.tokens, stage=stage.number)
+    added = Block.of(rows, table, found.vectors, sample=reading.sample)
     return ReadBlock(
         added if known is None else known.merge(added, sample=reading.sample),
-        contexts=len(read.contexts),
-        tokens=sum(read.tokens),
-        repeated=len(contexts) - len(new),
-        too_long=read.too_long,
+        contexts=len(found.contexts),
+        tokens=sum(found.tokens),
+        repeated=repeated,
+        too_long=found.too_long,
     )
+
+
+def _keep(
+    journal: Journal, path: Path, taxonomy: Taxonomy, read: _Read, reading: Reading, stage: Stage
+) -> int:
+    """Write the block that was read, then its line in the journal; the number of concepts that are done."""
+    journal.append(save(path, _added(taxonomy, read, reading, stage)))
+    return int(read.rows[-1]) + 1
 
 
 def _unknown(contexts: Sequence[Context], known: Block | None) -> list[Context]:
@@ -140,6 +180,7 @@ def save(path: Path, read: ReadBlock) -> dict[str, Any]:
     return {
         "shard": path.name,
         "bytes": path.stat().st_size,
+        "checksum": checksum(path),
         "contexts": read.contexts,
         "tokens": read.tokens,
         "repeated": read.repeated,
@@ -168,6 +209,9 @@ def finish(
         "too_long": [pair for line in lines for pair in line["too_long"]],
         **said,
     }
+    shards = sorted({path.name for path in folder.glob("shard-*.h5")})
+    checksums = {} if earlier is None else dict(earlier.checksums)  # of those that were copied
+    checksums |= {line["shard"]: line["checksum"] for line in lines}
     index = {
         "model": lm.fingerprint,
         "sites": lm.widths(reading.sites),
@@ -175,9 +219,15 @@ def finish(
         "roles": list(ROLES),
         "sample": reading.sample,
         "block": block,
-        "shards": sorted({path.name for path in folder.glob("shard-*.h5")}),
+        "shards": shards,
+        "checksums": {name: checksums[name] for name in shards if name in checksums},
         "stages": [*(earlier.stages if earlier else ()), added],
     }
+    write_index(folder, taxonomy, index)
+
+
+def write_index(folder: Path, taxonomy: Taxonomy, index: Mapping[str, Any]) -> None:
+    """Write what lies beside the shards, which the index names."""
     write_taxonomy(taxonomy, folder / CONCEPTS)
     with whole(folder / INDEX) as draft:
         draft.write_text(json.dumps(index, indent=1) + "\n")

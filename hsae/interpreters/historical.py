@@ -13,28 +13,22 @@ validation accuracy of 0 can be shown to come from its split.
 """
 
 import math
-from typing import Annotated, ClassVar, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from hsae.concepts import Taxonomy
-from hsae.interpreters.layers import encoder
-from hsae.interpreters.settings import Learning
+from hsae.interpreters.layers import encoder, head
+from hsae.interpreters.settings import Attending
 from hsae.interpreters.training import Learner, seeded
 
 
-class Settings(Learning):
+class Settings(Attending):
     """The widths, which were 512, 8, 4, 2048 and 0.1."""
 
     name: Literal["historical"]
-    d_model: PositiveInt
-    heads: PositiveInt
-    depth: PositiveInt
-    feedforward: PositiveInt
-    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -50,16 +44,8 @@ class Historical(Learner):
                 nn.Linear(self.width, settings.d_model), nn.LayerNorm(settings.d_model)
             )
             self.place = nn.Parameter(0.02 * torch.randn(1, 1, settings.d_model))
-            self.encoder = encoder(
-                d_model=settings.d_model,
-                heads=settings.heads,
-                feedforward=settings.feedforward,
-                depth=settings.depth,
-                dropout=settings.dropout,
-            )
-            self.head = nn.Sequential(
-                nn.LayerNorm(settings.d_model), nn.Linear(settings.d_model, self.concepts)
-            )
+            self.encoder = encoder(settings)
+            self.head = head(settings.d_model, self.concepts)
 
     def logits(self, x: Float[Tensor, "row site d"]) -> Float[Tensor, "row concept"]:
         """The network on a sequence of one."""

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from hsae.interpreters.settings import Attending
+
 
 def trunk(width: int, *, hidden: int, depth: int, dropout: float) -> nn.Sequential:
     """`depth` times Linear, GELU, dropout: [row width] -> [row hidden]."""
@@ -11,13 +13,13 @@ def trunk(width: int, *, hidden: int, depth: int, dropout: float) -> nn.Sequenti
     return nn.Sequential(*layers)
 
 
-def encoder(*, d_model: int, heads: int, feedforward: int, depth: int, dropout: float) -> nn.Sequential:
-    """`depth` pre-norm transformer layers with GELU: [row place d_model] -> the same, without a last norm."""
-    return nn.Sequential(
-        *(
-            nn.TransformerEncoderLayer(
-                d_model, heads, feedforward, dropout, "gelu", batch_first=True, norm_first=True
-            )
-            for _ in range(depth)
-        )
-    )
+def encoder(of: Attending) -> nn.Sequential:
+    """Pre-norm transformer layers with GELU: [row place d_model] -> the same, without a last norm."""
+    shape = (of.d_model, of.heads, of.feedforward, of.dropout, "gelu")
+    layer = lambda: nn.TransformerEncoderLayer(*shape, batch_first=True, norm_first=True)
+    return nn.Sequential(*(layer() for _ in range(of.depth)))
+
+
+def head(d_model: int, concepts: int) -> nn.Sequential:
+    """The norm that the encoder leaves out, and a logit for each concept."""
+    return nn.Sequential(nn.LayerNorm(d_model), nn.Linear(d_model, concepts))

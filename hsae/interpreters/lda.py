@@ -9,9 +9,7 @@ our choice.
 Source: Fisher 1936; a by Chen et al. 2010, "Shrinkage Algorithms for MMSE Covariance Estimation" (OAS).
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float, Float64
@@ -21,8 +19,8 @@ from torch import Tensor
 from hsae.concepts import Taxonomy
 from hsae.config import Part
 from hsae.errors import UserError
-from hsae.interpreters.base import Interpreter, Rows, Step, nll
-from hsae.interpreters.classes import Classes, classes
+from hsae.interpreters.classes import Classes
+from hsae.interpreters.closed_form import ClosedForm
 
 
 class Settings(Part):
@@ -34,8 +32,10 @@ class Settings(Part):
 
 
 @final
-class LDA(Interpreter):
+class LDA(ClosedForm):
     """w and its offset per concept, all sites side by side: one matrix product per row."""
+
+    scaled: ClassVar[bool] = True
 
     center: Float[Tensor, " width"]
     weight: Float[Tensor, "concept width"]
@@ -53,20 +53,6 @@ class LDA(Interpreter):
     def scores(self, x: Float[Tensor, "row site d"]) -> Float[Tensor, "row concept"]:
         """log p(c | x) up to a term that all concepts share."""
         return self.masked((x.flatten(1) - self.center) @ self.weight.T - self.offset)
-
-    def fit(
-        self,
-        fit: Rows,
-        tune: Rows,
-        *,
-        device: torch.device | str,
-        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
-    ) -> Iterator[Step]:
-        """Means and covariance of `fit`; `tune` is only judged by."""
-        self.check(fit, tune)
-        self.to(device).learn(classes(fit, concepts=self.concepts))
-        loss = nll(self, tune)
-        yield Step(1, 1, loss, loss)
 
     @torch.no_grad()
     def learn(self, known: Classes) -> None:

@@ -6,8 +6,6 @@
 b is the mean over concepts. The temperature is fitted on tune, for a cosine has no scale of its own.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal, final
 
 import torch
@@ -17,9 +15,8 @@ from torch.nn.functional import normalize
 
 from hsae.concepts import Taxonomy
 from hsae.config import Part
-from hsae.interpreters.base import Interpreter, Rows, Step, nll
-from hsae.interpreters.calibration import fit_temperature
-from hsae.interpreters.classes import Classes, classes
+from hsae.interpreters.classes import Classes
+from hsae.interpreters.closed_form import ClosedForm
 
 
 class Settings(Part):
@@ -30,7 +27,7 @@ class Settings(Part):
 
 
 @final
-class NearestMean(Interpreter):
+class NearestMean(ClosedForm):
     """One mean per concept, all sites side by side: one matrix product per row."""
 
     center: Float[Tensor, " width"]
@@ -49,21 +46,6 @@ class NearestMean(Interpreter):
         centred = x.flatten(1) - self.center
         centred = normalize(centred, dim=1) if self.metric == "cosine" else centred
         return self.masked(centred @ self.mean.T - self.offset)
-
-    def fit(
-        self,
-        fit: Rows,
-        tune: Rows,
-        *,
-        device: torch.device | str,
-        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
-    ) -> Iterator[Step]:
-        """Means of `fit`, temperature by `tune`."""
-        self.check(fit, tune)
-        self.to(device).learn(classes(fit, concepts=self.concepts))
-        fit_temperature(self, tune)
-        loss = nll(self, tune)
-        yield Step(1, 1, loss, loss)
 
     @torch.no_grad()
     def learn(self, known: Classes) -> None:

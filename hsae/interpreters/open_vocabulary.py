@@ -11,8 +11,6 @@ Source: ridge to label vectors as in Palatucci et al. 2009, "Zero-shot Learning 
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar, Literal, final
 
 import torch
@@ -24,9 +22,8 @@ from torch.nn.functional import embedding_bag, normalize
 from hsae.concepts import Taxonomy
 from hsae.config import Part
 from hsae.errors import UserError
-from hsae.interpreters.base import Interpreter, Rows, Step, nll
-from hsae.interpreters.calibration import fit_temperature
-from hsae.interpreters.classes import Classes, classes
+from hsae.interpreters.classes import Classes
+from hsae.interpreters.closed_form import ClosedForm
 from hsae.seeding import stream
 
 
@@ -41,7 +38,7 @@ class Settings(Part):
 
 
 @final
-class OpenVocabulary(Interpreter):
+class OpenVocabulary(ClosedForm):
     """One linear map, and a matrix of gloss vectors that may grow."""
 
     refuses_unseen: ClassVar[bool] = False
@@ -88,27 +85,12 @@ class OpenVocabulary(Interpreter):
         mapped = (x.flatten(1) - self.center) @ self.map
         return normalize(mapped, dim=1) @ normalize(glosses - self.middle, dim=1).T
 
-    def fit(
-        self,
-        fit: Rows,
-        tune: Rows,
-        *,
-        device: torch.device | str,
-        checkpoint: Path | None,  # noqa: ARG002  one step has nothing to resume
-    ) -> Iterator[Step]:
-        """The map by `fit`, the temperature by `tune`."""
-        self.check(fit, tune)
-        self.to(device)
-        if not self.glosses.any():
-            self.describe(word_vectors(self.taxonomy, width=self.glosses.shape[1]))
-        self.learn(classes(fit, concepts=self.concepts))
-        fit_temperature(self, tune)
-        loss = nll(self, tune)
-        yield Step(1, 1, loss, loss)
-
     @torch.no_grad()
     def learn(self, known: Classes) -> None:
-        """From an encyclopedia's statistics alone."""
+        """From an encyclopedia's statistics alone, with the vectors of the glosses' words if no others were
+        given."""
+        if not self.glosses.any():
+            self.describe(word_vectors(self.taxonomy, width=self.glosses.shape[1]))
         n = known.count.sum()
         share = (known.count / n).double()[:, None]
         seen = known.count > 0

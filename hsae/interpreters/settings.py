@@ -31,3 +31,16 @@ class Layered(Learning):
     depth: PositiveInt
     """Hidden layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Attending(Learning):
+    """The same for a transformer."""
+
+    d_model: PositiveInt
+    """Width of its stream."""
+    heads: PositiveInt
+    depth: PositiveInt
+    """Its layers."""
+    feedforward: PositiveInt
+    """Width inside its MLPs."""
+    dropout: Annotated[float, Field(ge=0, lt=1)]

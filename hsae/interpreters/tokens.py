@@ -7,29 +7,23 @@ One learned query reads what the places tell it; in the first layer already, its
 what they hold.
 """
 
-from typing import Annotated, Literal, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from hsae.concepts import Taxonomy
 from hsae.errors import UserError
-from hsae.interpreters.layers import encoder
-from hsae.interpreters.settings import Learning
+from hsae.interpreters.layers import encoder, head
+from hsae.interpreters.settings import Attending
 from hsae.interpreters.training import Learner, seeded
 
 
-class Settings(Learning):
+class Settings(Attending):
     """Its widths."""
 
     name: Literal["tokens"]
-    d_model: PositiveInt
-    heads: PositiveInt
-    depth: PositiveInt
-    feedforward: PositiveInt
-    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -42,16 +36,8 @@ class Tokens(Learner):
             self.project = nn.Linear(d, settings.d_model)
             self.place = nn.Parameter(0.02 * torch.randn(sites, settings.d_model))
             self.query = nn.Parameter(0.02 * torch.randn(1, settings.d_model))
-            self.encoder = encoder(
-                d_model=settings.d_model,
-                heads=settings.heads,
-                feedforward=settings.feedforward,
-                depth=settings.depth,
-                dropout=settings.dropout,
-            )
-            self.head = nn.Sequential(
-                nn.LayerNorm(settings.d_model), nn.Linear(settings.d_model, self.concepts)
-            )
+            self.encoder = encoder(settings)
+            self.head = head(settings.d_model, self.concepts)
 
     def logits(self, x: Float[Tensor, "row site d"]) -> Float[Tensor, "row concept"]:
         """What the query read."""

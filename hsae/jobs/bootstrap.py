@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hsae.lm import LM
 
 WRITES = "encyclopedia"
-FORMAT = 2
+FORMAT = 3
 
 CONFUSERS = 8
 """Concepts that a concept is most easily taken for, as makers of contexts are told."""
@@ -38,18 +38,19 @@ class Settings(Part):
 
 def needs(config: Config) -> dict[str, Need]:
     """A stage adds to the statistics of the one that it comes after."""
-    return {"earlier": Need("bootstrap", (f"stage={config.stage.after}",))} if config.stage.after else {}
+    after = config.stage.after
+    return {"earlier": Need("bootstrap", (f"stage={after}",), apart=("stage",))} if after else {}
 
 
 def choices(config: Config) -> dict[str, object]:
     stage, kept = config.stage, config.encyclopedia
     chosen = {
-        "model": files.fingerprint(config.model.path, config.model.revision),
+        "model": files.chosen_fingerprint(config),
         "sites": files.site_choice(config.model, config.layers),
         "concepts": contents("concepts", config.concepts),
         "contexts": {name: contents("contexts", config.contexts[name], name=name) for name in stage.contexts},
         "stage": stage.model_dump(include={"name", "number", "contexts"}),
-        **kept.model_dump(exclude={"name", "stop"}),
+        **kept.model_dump(exclude={"name", "stop", "path"}),
     }
     if not stage.rounds:
         return chosen
@@ -72,7 +73,7 @@ def _writer(config: Config) -> str | None:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.layers)
-    return f"{files.short_name(config.model.path)}-{place}-{config.concepts.name}-{config.stage.name}"
+    return f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:
@@ -160,7 +161,7 @@ def _control_words(
 
 def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", stage: "Stage") -> None:
     """Some more contexts of the concepts that the policy picks, round after round."""
-    from hsae.encyclopedia.refinement.evidence import evidence
+    from hsae.encyclopedia.refinement.evidence import confusers_of, evidence
     from hsae.encyclopedia.refinement.rounds import Choices, Rounds, refine
     from hsae.encyclopedia.refinement.stopping import Rule
     from hsae.policies.view import View
@@ -170,11 +171,12 @@ def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", sta
     policy, settings = build.plugin("policy", config.policy)
     rule = Rule(**config.encyclopedia.stop.model_dump())
     choices = Choices(
-        contexts=_makers(config, lm, site),
+        contexts=_makers(config, lm),
         score=lambda book, number: policy.score(
             View(book, site), settings, seed=config.seed * chosen.rounds + number
         ),
         evidence=lambda book, exhausted: evidence(book, site, rule, exhausted=exhausted),
+        confusers=lambda book: confusers_of(book, site, neighbours=CONFUSERS),
     )
     rounds = Rounds(chosen.rounds, chosen.each, chosen.share, chosen.budget, rule)
     steps = refine(lm, earlier, job.out, reading=reading, stage=stage, rounds=rounds, choices=choices)
@@ -182,14 +184,11 @@ def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", sta
         pass
 
 
-def _makers(
-    config: Config, lm: "LM", site: str
-) -> "Callable[[Encyclopedia, Wanted], Iterator[Context | Attempt]]":
-    """The stage's makers, told what each concept is most easily taken for, and given a model to write."""
+def _makers(config: Config, lm: "LM") -> "Callable[[Encyclopedia, Wanted], Iterator[Context | Attempt]]":
+    """The stage's makers, given a model to write."""
     from functools import partial
 
     from hsae.contexts.chosen import chosen_contexts
-    from hsae.encyclopedia.refinement.evidence import confusers_of
     from hsae.lm import load
     from hsae.lm.sampling import sample
 
@@ -197,11 +196,8 @@ def _makers(
     writer = load(path, device=hardware.device, dtype=hardware.dtype) if path else lm
 
     def make(book: "Encyclopedia", wanted: "Wanted") -> "Iterator[Context | Attempt]":
-        nearest = confusers_of(book, site, neighbours=CONFUSERS)
-        confusers = {row: [other for other in nearest[row].tolist() if other >= 0] for row in wanted.rows}
-        return chosen_contexts(
-            config, book.taxonomy, wanted._replace(lm=lm, confusers=confusers, sample=partial(sample, writer))
-        )
+        asked = wanted._replace(lm=lm, sample=partial(sample, writer))
+        return chosen_contexts(config, book.taxonomy, asked)
 
     return make
 

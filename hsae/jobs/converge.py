@@ -40,8 +40,8 @@ class Settings(Part):
     """Of different concepts, whose cosines are the null."""
 
 
-def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the same keys name the encyclopedia
-    return {"encyclopedia": Need("bootstrap")}
+def needs(config: Config) -> dict[str, Need]:
+    return {"encyclopedia": Need(config.encyclopedia.made_by)}
 
 
 def choices(config: Config) -> dict[str, object]:
@@ -55,7 +55,7 @@ def choices(config: Config) -> dict[str, object]:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
-    return f"{files.short_name(config.model.path)}-{place}-{config.concepts.name}-{config.stage.name}"
+    return f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:

@@ -118,6 +118,8 @@ def _model(lm: "LM", config: Config) -> Iterator[tuple[str, str]]:
     yield "class", f"{type(lm.model).__name__} ({lm.family})"
     if config.model.revision:
         yield "revision", config.model.revision
+    if config.model.untrained:
+        yield "weights", f"untrained: random, of seed={config.seed}"
     yield "layers", str(lm.layers)
     yield "width", f"{lm.d:,}"
     yield "heads", f"{heads}, {read} of keys and values" if read not in (None, heads) else str(heads)

@@ -55,7 +55,7 @@ def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the same keys nam
 def choices(config: Config) -> dict[str, object]:
     return {
         **config.job.model_dump(),
-        "model": files.fingerprint(config.model.path, config.model.revision),
+        "model": files.chosen_fingerprint(config),
         "evaluations": {name: part.model_dump() for name, part in config.evaluations.items()},
         "concepts": config.concepts.model_dump(),
         "contexts": {
@@ -68,7 +68,7 @@ def choices(config: Config) -> dict[str, object]:
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
     of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
-    return f"{files.short_name(config.model.path)}-{place}-{of}"
+    return f"{files.model_name(config.model)}-{place}-{of}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:

@@ -40,7 +40,7 @@ def choices(config: Config) -> dict[str, object]:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.layers)
-    return f"{files.short_name(config.model.path)}-{place}-{config.corpus.name}-{config.corpus.tokens}"
+    return f"{files.model_name(config.model)}-{place}-{config.corpus.name}-{config.corpus.tokens}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:

@@ -5,6 +5,9 @@ hsae job=interpret interpreter=historical job.split=concept stage=raw
 hsae job=interpret interpreter=lda,linear,mlp,hierarchical stage=raw,templates job.judge=templates -m
 
 Fitted on contexts of the role fit, calibrated on tune, judged on test, whose templates neither has seen.
+
+scores.json has every score beside its controls; judged.npz what was made of each test row, for whoever
+compares two interpreters on the same rows (hsae.interpreters.judged).
 """
 
 import json
@@ -22,17 +25,22 @@ from hsae.lm import files
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from hsae.encyclopedia import Encyclopedia
     from hsae.interpreters.base import Interpreter, Rows
-    from hsae.stats import Interval
+    from hsae.interpreters.calibration import Assessment
+    from hsae.interpreters.roles import Reading
 
 WRITES = "interpreter"
-FORMAT = 1
+FORMAT = 2
 
 SCORES = "scores.json"
 CHECKPOINT = "checkpoint.safetensors"
+
+REREAD = ("embedding", "untrained")
+"""Controls whose activations job=reread makes."""
+SHOWN = ("permuted", "embedding", "untrained", "characters")
+"""Controls that have an accuracy."""
+HEAD = {"accuracy": "value", "low": "low", "high": "high"}
 
 
 class Settings(Part):
@@ -48,14 +56,30 @@ class Settings(Part):
     """Share of rows whose conformal set may miss the true concept."""
     matrix: bool
     """Also fit on each source of contexts alone, and judge on each."""
+    controls: tuple[Literal["permuted", "embedding", "untrained", "characters", "noise", "words"], ...]
+    """What the same estimation is done on where there is less to be found, or nothing; `embedding` and
+    `untrained` are read by job=reread."""
 
 
 def needs(config: Config) -> dict[str, Need]:
     """Raises ConfigError without an interpreter."""
     if config.interpreter.name == "none":
         raise ConfigError("interpreter=none tells no concepts apart.\nType interpreter=lda")
-    judge = {"judge": Need("bootstrap", (f"stage={config.job.judge}",))} if config.job.judge else {}
-    return {"encyclopedia": Need("bootstrap")} | judge
+    settings = config.job
+    found = {"encyclopedia": Need(config.encyclopedia.made_by)}
+    other = (f"stage={settings.judge}",) if settings.judge else ()
+    if other:
+        found["judge"] = Need("bootstrap", other, apart=("stage",))
+    if settings.split == "role" and set(settings.controls) & set(REREAD):
+        if config.encyclopedia.path:
+            raise ConfigError(
+                f"job.controls: {' and '.join(REREAD)} read the contexts again, and HatCat's file "
+                f"{config.encyclopedia.path} holds no texts.\nType job.controls=[permuted,noise]"
+            )
+        found["reread"] = Need("reread")
+        if other:
+            found["judge_reread"] = Need("reread", other, apart=("stage",))
+    return found
 
 
 def choices(config: Config) -> dict[str, object]:
@@ -70,7 +94,7 @@ def choices(config: Config) -> dict[str, object]:
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
     of = f"{config.concepts.name}-{config.stage.name}-{config.interpreter.name}-seed{config.seed}"
-    return f"{files.short_name(config.model.path)}-{place}-{of}"
+    return f"{files.model_name(config.model)}-{place}-{of}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:
@@ -82,241 +106,214 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
-    from hsae.encyclopedia import Encyclopedia
-    from hsae.hardware import device
-    from hsae.interpreters import files as shelf
     from hsae.interpreters.base import check_seen
-    from hsae.interpreters.calibration import fit_temperature
+    from hsae.interpreters.calibration import assess, fit_temperature
     from hsae.interpreters.conformal import halves
+    from hsae.interpreters.roles import Reading
 
-    book = Encyclopedia(job.inputs["encyclopedia"].folder)
-    judge = Encyclopedia(job.inputs["judge"].folder, model=book.model) if "judge" in job.inputs else book
+    book, judge = _books(job)
     sites = _sites(job.config, book)
     if job.config.job.split == "concept":
         return _by_concept(job, book, sites)
-    fit = _rows(book, sites, "fit")
-    tune, test = (_rows(judge, sites, role) for role in ("tune", "test"))
-    tune = _of_seen(job, fit, tune, "tune")
-    first, second = halves(tune, seed=job.config.seed)
-    interpreter = _blank(job, book, sites, seed=job.config.seed)
+    reading = Reading(book, judge, sites)
+    if reading.lost:
+        job.say(
+            f"{reading.lost} rows of the role tune are of concepts without a row to be fitted on: left out"
+        )
+    roles = reading.roles
+    first, second = halves(roles.tune, seed=job.config.seed)
+    interpreter = _blank(job, book, roles.fit)
     if interpreter.refuses_unseen:
-        check_seen(fit.concept, test.concept)
-    _fit(job, interpreter, fit, tune, device(job.config.hardware.device))
+        check_seen(roles.fit.concept, roles.test.concept)
+    _fit(job, interpreter, roles.fit, roles.tune)
     fit_temperature(interpreter, first)
-    scores = {"split": "role", **_judged(job, interpreter, second, test)}
-    scores["controls"] = _controls(job, interpreter, book, sites, fit, tune, test)
-    scores["matrix"] = _matrix(job, book, judge, sites) if job.config.job.matrix else []
-    shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
-    (job.out / CHECKPOINT).unlink(missing_ok=True)
-    (job.out / SCORES).write_text(json.dumps(scores, indent=1) + "\n")
+    found = assess(interpreter, roles.test)
+    scores = {
+        **_scores(job, interpreter, found, second, roles.test),
+        "controls": _controls(job, interpreter, found, reading),
+        "matrix": _matrix(job, reading) if job.config.job.matrix else [],
+    }
+    _keep_rows(job, judge, sites, found)
+    _keep(job, interpreter, scores, book, sites)
     return _headline(job, scores)
+
+
+def _books(job: Job) -> "tuple[Encyclopedia, Encyclopedia]":
+    """What is fitted on, and what is judged on."""
+    from hsae.encyclopedia import Encyclopedia
+
+    book = Encyclopedia(job.inputs["encyclopedia"].folder)
+    return book, Encyclopedia(job.inputs["judge"].folder, model=book.model) if "judge" in job.inputs else book
 
 
 def _sites(config: Config, book: "Encyclopedia") -> list[str]:
     """The one that is named, else all of the encyclopedia's."""
-    return [files.studied_site(config, book.sites)] if config.site is not None else book.sites
-
-
-def _rows(book: "Encyclopedia", sites: list[str], role: Any) -> "Rows":
-    """Raw rows of one role at all sites, [row d] for a single one. Raises UserError where there are none."""
-    import torch
-
-    from hsae.interpreters.base import Rows
-
-    of = [book.rows(site, role=role) for site in sites]
-    if not len(of[0].concept):
+    found = [files.studied_site(config, book.sites)] if config.site is not None else book.sites
+    if len({book.d(site) for site in found}) > 1:
         raise UserError(
-            f"the encyclopedia {book.folder} keeps no raw row of the role {role}.\n"
-            "Bootstrap a stage with more contexts (stage=templates), and with encyclopedia.sample above 0."
+            f"the sites {', '.join(found)} have different widths, and one interpreter reads one.\n"
+            f"Type site={found[-1]}"
         )
-    x = [torch.from_numpy(rows.x) for rows in of]
-    named = torch.from_numpy(of[0].concept), torch.from_numpy(of[0].template)
-    return Rows(x[0] if len(x) == 1 else torch.stack(x, 1), *named)
+    return found
 
 
 def _by_concept(job: Job, book: "Encyclopedia", sites: list[str]) -> dict[str, int | float | str]:
     """The historical split: accuracies on the concepts of training, of validation and of test. Raises
     `UserError`, with the reason, for an interpreter that refuses to be asked for what it never saw."""
-    from hsae.hardware import device
-    from hsae.interpreters import files as shelf
+    from hsae.interpreters.assessment import interval
     from hsae.interpreters.base import check_seen
     from hsae.interpreters.by_concept import WHY, by_concept
     from hsae.interpreters.calibration import assess
+    from hsae.interpreters.roles import rows_of
 
-    parts = by_concept(_rows(book, sites, "all"), concepts=len(book.taxonomy))
-    interpreter = _blank(job, book, sites, seed=job.config.seed)
+    parts = by_concept(rows_of(book, sites, "all"), concepts=len(book.taxonomy))
+    interpreter = _blank(job, book, parts.train)
     if interpreter.refuses_unseen:
         check_seen(parts.train.concept, parts.validation.concept)
-    _fit(job, interpreter, parts.train, parts.validation, device(job.config.hardware.device))
+    _fit(job, interpreter, parts.train, parts.validation)
     accuracy = {
-        name: _interval(assess(interpreter, rows).correct, rows.concept.numpy(), job.config.seed)
+        name: interval(assess(interpreter, rows).correct, rows.concept.numpy(), seed=job.config.seed)
         for name, rows in parts._asdict().items()
     }
     scores = {"split": "concept", "accuracy": accuracy, "chance": 1 / interpreter.concepts, "why": WHY}
     job.say(WHY)
-    shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
-    (job.out / CHECKPOINT).unlink(missing_ok=True)
-    (job.out / SCORES).write_text(json.dumps(scores, indent=1) + "\n")
+    _keep(job, interpreter, scores, book, sites)
     return {name: round(found["value"], 4) for name, found in accuracy.items()} | {
         "chance": round(scores["chance"], 6)
     }
 
 
-def _of_seen(job: Job, fit: "Rows", others: "Rows", role: str) -> "Rows":
-    """The rows whose concept has rows to be fitted on; the others are counted."""
-    import torch
-
-    seen = torch.isin(others.concept, fit.concept.unique())
-    if lost := int((~seen).sum()):
-        job.say(f"{lost} rows of the role {role} are of concepts without a row to be fitted on: left out")
-    return others.chosen(seen)
-
-
-def _blank(job: Job, book: "Encyclopedia", sites: list[str], *, seed: int) -> "Interpreter":
-    widths = {book.d(site) for site in sites}
-    if len(widths) > 1:
-        raise UserError(
-            f"the sites {', '.join(sites)} have different widths, and one interpreter reads one.\n"
-            f"Type site={sites[-1]}"
-        )
+def _blank(job: Job, book: "Encyclopedia", rows: "Rows") -> "Interpreter":
+    """The interpreter that is chosen, for rows of this shape."""
     variant, settings = build.plugin("interpreter", job.config.interpreter)
-    return variant.build(settings, d=widths.pop(), sites=len(sites), taxonomy=book.taxonomy, seed=seed)
+    sites = 1 if rows.x.ndim == 2 else rows.x.shape[1]
+    shape = {"d": rows.x.shape[-1], "sites": sites, "taxonomy": book.taxonomy}
+    return variant.build(settings, **shape, seed=job.config.seed)
 
 
-def _fit(job: Job, interpreter: "Interpreter", fit: "Rows", tune: "Rows", device: str) -> None:
-    steps = interpreter.fit(fit, tune, device=device, checkpoint=job.out / CHECKPOINT)
+def _fit(job: Job, interpreter: "Interpreter", fit: "Rows", tune: "Rows") -> None:
+    from hsae.hardware import device
+
+    on = device(job.config.hardware.device)
+    steps = interpreter.fit(fit, tune, device=on, checkpoint=job.out / CHECKPOINT)
     for step in job.progress(steps, desc="fit"):
         if step.tune is not None:
             job.log.scalars({"loss/fit": step.loss, "loss/tune": step.tune}, tokens=step.n)
 
 
-def _judged(job: Job, interpreter: "Interpreter", second: "Rows", test: "Rows") -> dict[str, Any]:
-    """Scores on test with intervals over concepts; conformal sets calibrated on the second half of tune."""
-    from hsae.interpreters.calibration import assess
-    from hsae.interpreters.conformal import sets, threshold
+def _scores(
+    job: Job, interpreter: "Interpreter", found: "Assessment", calibration: "Rows", test: "Rows"
+) -> dict[str, Any]:
+    from hsae.interpreters.assessment import scores
 
-    seed, found = job.config.seed, assess(interpreter, test)
-    t = threshold(interpreter, second, miss=job.config.job.miss, seed=seed)
-    held = sets(interpreter, test, t=t, seed=seed)
-    owner = test.concept.numpy()
-    values = {
-        "accuracy": found.correct,
-        "nll": found.nll,
-        "brier": found.brier,
-        "coverage": held.covered,
-        "set_size": held.size,
-    }
-    return {
-        "n": len(owner),
-        "concepts": len(set(owner.tolist())),
-        "chance": 1 / interpreter.concepts,
-        "temperature": float(interpreter.temperature),
-        "weights": interpreter.weights,
-        "ece": found.ece(),
-        "aurc": found.aurc(),
-        "wanted_coverage": 1 - job.config.job.miss,
-        **{name: _interval(value, owner, seed) for name, value in values.items()},
-    }
-
-
-def _interval(value: "np.ndarray", owner: "np.ndarray", seed: int) -> dict[str, float]:
-    from hsae.stats import cluster_mean
-
-    found: Interval = cluster_mean(value, owner, seed=seed)
-    return {"value": found.value, "low": found.low, "high": found.high}
+    miss, seed = job.config.job.miss, job.config.seed
+    return {"split": "role", **scores(interpreter, found, calibration, test, miss=miss, seed=seed)}
 
 
 def _controls(
+    job: Job, interpreter: "Interpreter", found: "Assessment", reading: "Reading"
+) -> dict[str, Any]:
+    """Accuracies where there is less to be found, and how sure the interpreter is of what is no concept."""
+    from hsae.encyclopedia.rereading import Rereading
+    from hsae.interpreters.controls import control, less
+
+    seed, names, book = job.config.seed, job.config.job.controls, reading.fit
+    folder = lambda of: job.inputs["reread" if of is book else "judge_reread"].folder
+    lines: dict[str, Any] = {}
+    for name, roles in less(reading, names, lambda of: Rereading(folder(of), of), seed=seed):
+        if roles is None:
+            job.say(f"without the control {name}: {job.config.model.path} has no site of it")
+            continue
+        make = lambda given: _blank(job, book, given.fit)
+        made = control(make, roles, taxonomy=book.taxonomy, device=interpreter.device, seed=seed)
+        lines[name] = made.line(found, roles, seed=seed)
+        if made.refused:
+            job.say(f"the control {name} is fitted by {made.by}: {made.refused}")
+    return lines | _firing(job, interpreter, found, reading, lines.get("permuted"))
+
+
+def _firing(
     job: Job,
     interpreter: "Interpreter",
-    book: "Encyclopedia",
-    sites: list[str],
-    fit: "Rows",
-    tune: "Rows",
-    test: "Rows",
+    found: "Assessment",
+    reading: "Reading",
+    permuted: "Mapping[str, Any] | None",
 ) -> dict[str, Any]:
-    """What the same estimation gives where there is nothing to be found: labels permuted between concepts'
-    contexts; and how sure the interpreter is of words without meaning and of noise."""
-    import torch
+    from hsae.interpreters.firing import alarms, firing, noise, words
 
-    from hsae.interpreters.calibration import assess
-    from hsae.seeding import stream
-
-    seed = job.config.seed
-    g = stream(seed, "permuted labels")
-    shuffled = fit._replace(concept=fit.concept[torch.randperm(len(fit.concept), generator=g)])
-    blank = _blank(job, book, sites, seed=seed)
-    for _ in blank.fit(shuffled, tune, device=interpreter.device, checkpoint=None):
-        pass
-    permuted = assess(blank, test)
-    noise = test.x.mean(0) + test.x.std(0) * torch.randn(test.x.shape, generator=stream(seed, "noise"))
-    sure = lambda x: float(interpreter.log_posterior(x).amax(1).exp().mean())
-    found = {
-        "permuted": _interval(permuted.correct, test.concept.numpy(), seed),
-        "sure_of_test": sure(test.x[:4096]),
-        "sure_of_noise": sure(noise[:4096]),
-    }
-    if book.controls is not None:
-        found["sure_of_controls"] = sure(_rows(book.controls, sites, "all").x[:4096])
-    return found
+    seed, names = job.config.seed, job.config.job.controls
+    others = {"noise": noise(reading.roles.test, seed=seed)} if "noise" in names else {}
+    others |= words(reading.fit, reading.sites) if "words" in names else {}
+    if not others:
+        return {}
+    null = permuted and permuted["confidence"]
+    line = firing(interpreter, found.confidence, others, null=null, seed=seed)
+    for alarm in alarms(line):
+        job.say(alarm)
+    return {"firing": line}
 
 
-def _matrix(job: Job, book: "Encyclopedia", judge: "Encyclopedia", sites: list[str]) -> list[dict[str, Any]]:
-    """Accuracy on test contexts of one source after fitting on another: does what is learned from definitions
-    hold for scenes? By shrinkage LDA, whatever the interpreter: sources alone have few contexts."""
-    from hsae.interpreters import lda
-    from hsae.interpreters.calibration import assess
-    from hsae.interpreters.classes import classes
+def _matrix(job: Job, reading: "Reading") -> list[dict[str, Any]]:
+    from hsae.interpreters.matrix import matrix
+    from hsae.interpreters.roles import by_source
 
-    settings = lda.Settings(name="lda", shrinkage=None)
-    fit, test = (_by_source(of, sites, role) for of, role in ((book, "fit"), (judge, "test")))
-    found = []
-    for learned, rows in fit.items():
-        known = classes(rows, concepts=len(book.taxonomy))
-        if known.freedom < 1:
-            job.say(f"the source {learned} has one context a concept: nothing to fit a covariance on")
-            continue
-        fitted = lda.build(settings, d=book.d(sites[0]), sites=len(sites), taxonomy=book.taxonomy, seed=0)
-        fitted.learn(known)
-        for read, others in test.items():
-            asked = others.chosen(fitted.seen[others.concept])
-            if len(asked.concept):
-                correct = assess(fitted, asked).correct
-                accuracy = _interval(correct, asked.concept.numpy(), job.config.seed)
-                found.append({"fit": learned, "test": read, "n": len(correct), **accuracy})
-    return found
+    fit = by_source(reading.fit, reading.sites, "fit")
+    test = by_source(reading.judge, reading.sites, "test")
+    lines, poor = matrix(fit, test, taxonomy=reading.fit.taxonomy, seed=job.config.seed)
+    for learned in poor:
+        job.say(f"the source {learned} has one context a concept: nothing to fit a covariance on")
+    return lines
 
 
-def _by_source(book: "Encyclopedia", sites: list[str], role: Any) -> dict[str, "Rows"]:
-    """The rows of one role, by the sources that have some."""
-    import torch
+def _keep_rows(job: Job, judge: "Encyclopedia", sites: list[str], found: "Assessment") -> None:
+    """What was made of each test row."""
+    import numpy as np
 
-    rows, source = _rows(book, sites, role), book.rows(sites[0], role=role).source
-    return {
-        name: rows.chosen(torch.from_numpy(source == number))
-        for number, name in enumerate(book.sources)
-        if (source == number).any()
-    }
+    from hsae.encyclopedia.sampled import sampled_of
+    from hsae.interpreters import judged
+
+    rows, numbers = judge.rows(sites[0], role="test"), np.int32
+    judged.save(
+        judged.Judged(
+            uid=sampled_of(judge, "test").uid,
+            concept=rows.concept.astype(numbers),
+            template=rows.template.astype(numbers),
+            source=rows.source.astype(numbers),
+            correct=found.correct,
+            nll=found.nll.astype(np.float32),
+            confidence=found.confidence.astype(np.float32),
+        ),
+        job.out,
+    )
+
+
+def _keep(
+    job: Job, interpreter: "Interpreter", scores: "Mapping[str, Any]", book: "Encyclopedia", sites: list[str]
+) -> None:
+    from hsae.interpreters import files as shelf
+
+    shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
+    (job.out / CHECKPOINT).unlink(missing_ok=True)
+    (job.out / SCORES).write_text(json.dumps(scores, indent=1) + "\n")
 
 
 def _headline(job: Job, scores: "Mapping[str, Any]") -> dict[str, int | float | str]:
-    rows = [
-        [name, *(round(scores[name][bound], 4) for bound in ("value", "low", "high"))]
-        for name in ("accuracy", "nll", "brier", "coverage", "set_size")
-    ]
-    job.log.table("scores on held-out templates", ["score", "value", "low", "high"], rows)
+    columns = ["value", "low", "high"]
+    line = lambda name, of: [name, *(round(of[bound], 4) for bound in columns)]
+    names = ("accuracy", "nll", "brier", "coverage", "set_size")
+    job.log.table("scores on held-out templates", ["score", *columns], [line(n, scores[n]) for n in names])
+    beside = {name: scores["controls"][name] for name in SHOWN if name in scores["controls"]}
+    job.log.table(
+        "accuracy of controls", ["control", *columns], [line(name, of) for name, of in beside.items()]
+    )
     if scores["matrix"]:
         columns = ["fit", "test", "n", "value", "low", "high"]
-        job.log.table(
-            "accuracy by source", columns, [[line[column] for column in columns] for line in scores["matrix"]]
-        )
-    accuracy = scores["accuracy"]
+        lines = [[one[column] for column in columns] for one in scores["matrix"]]
+        job.log.table("accuracy by source", columns, lines)
     return {
-        "accuracy": round(accuracy["value"], 4),
-        "low": round(accuracy["low"], 4),
-        "high": round(accuracy["high"], 4),
+        **{name: round(scores["accuracy"][key], 4) for name, key in HEAD.items()},
         "chance": round(scores["chance"], 6),
-        "permuted": round(scores["controls"]["permuted"]["value"], 4),
+        **{name: round(of["value"], 4) for name, of in beside.items()},
         "ece": round(scores["ece"], 4),
         "coverage": round(scores["coverage"]["value"], 4),
     }

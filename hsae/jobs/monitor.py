@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.queries.nulls import Nulls
-    from hsae.encyclopedia.queries.prototypes import Prototypes
+    from hsae.encyclopedia.queries.monitoring import Monitor
     from hsae.lm import LM
 
 WRITES = "monitoring"
@@ -51,7 +50,7 @@ def needs(config: Config) -> dict[str, Need]:
     """Raises ConfigError without a text."""
     if not config.job.text:
         raise ConfigError("job=monitor reads a text, and none is given.\nType 'job.text=\"The dog ran.\"'")
-    return {"encyclopedia": Need("bootstrap")}
+    return {"encyclopedia": Need(config.encyclopedia.made_by)}
 
 
 def choices(config: Config) -> dict[str, object]:
@@ -66,7 +65,7 @@ def choices(config: Config) -> dict[str, object]:
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
     read = sha256(str(config.job.text).encode()).hexdigest()[:8]
-    return f"{files.short_name(config.model.path)}-{place}-{config.concepts.name}-{config.stage.name}-{read}"
+    return f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}-{read}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:
@@ -83,7 +82,7 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
-    from hsae.encyclopedia.queries.monitoring import Monitor, describe
+    from hsae.encyclopedia.queries.monitoring import describe
     from hsae.lm import chosen_lm
     from hsae.report.timeline import Monitored, timeline
 
@@ -91,14 +90,14 @@ def run(job: Job) -> dict[str, int | float | str]:
     lm = chosen_lm(config)
     book = Encyclopedia(job.inputs["encyclopedia"].folder, model=lm.fingerprint)
     site = files.studied_site(config, book.sites)
-    monitor = Monitor(*_fitted(job, lm, book, site))
+    monitor = _fitted(job, lm, book, site)
     words, rows = _read(lm, settings.text, site)
     active = monitor.active(rows, fdr=settings.fdr, top=settings.top)
     told = describe(active, words, ids=monitor.prototypes.ids, taxonomy=book.taxonomy)
     (job.out / TOLD).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     page = Monitored(
         tokens=told,
-        model=files.short_name(config.model.path),
+        model=files.model_name(config.model),
         site=site,
         tests=len(monitor.prototypes),
         fdr=settings.fdr,
@@ -117,15 +116,13 @@ def run(job: Job) -> dict[str, int | float | str]:
     }
 
 
-def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "tuple[Prototypes, Nulls]":
+def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "Monitor":
     """The prototypes, and their nulls on tokens of the corpus; both are kept."""
     from dataclasses import replace
 
-    import torch
-
     from hsae.activations import Reading, Stream
     from hsae.corpora.chosen import chosen_corpus
-    from hsae.encyclopedia.queries import nulls
+    from hsae.encyclopedia.queries.monitoring import fit
     from hsae.encyclopedia.queries.prototypes import Prototypes
 
     settings = job.config.job
@@ -142,12 +139,10 @@ def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "tuple[Proto
         job.say(f"{n} concepts are left out: {why}")
     reading = replace(Reading.of(job.config, lm.layers), sites=[site], tokens=None)
     stream = Stream(lm, chosen_corpus(job.config), reading, limits={})
-    x = stream.rows(site, "train", 0, settings.background)
-    own = torch.full((len(x),), -1)  # which of them are of a concept is not known: p can only be too large
-    found = nulls.fit(prototypes, lambda: [nulls.Background(x, own)])
-    prototypes.save(job.out)
-    found.save(job.out)
-    return prototypes, found
+    monitor = fit(prototypes, stream.rows(site, "train", 0, settings.background))
+    monitor.prototypes.save(job.out)
+    monitor.nulls.save(job.out)
+    return monitor
 
 
 def _read(lm: "LM", text: str, site: str) -> "tuple[list[str], Tensor]":

@@ -44,13 +44,13 @@ def needs(config: Config) -> dict[str, Need]:
     """
     if isinstance(sites := files.site_choice(config.model, config.layers), list):
         _at(config, sites)
-    return {"encyclopedia": Need("bootstrap")} if _source(config) == "encyclopedia" else {}
+    return {"encyclopedia": Need(config.encyclopedia.made_by)} if _source(config) == "encyclopedia" else {}
 
 
 def choices(config: Config) -> dict[str, object]:
     chosen: dict[str, object] = {
         "teacher": config.teacher.model_dump(exclude={"name"}),
-        "model": files.fingerprint(config.model.path, config.model.revision),
+        "model": files.chosen_fingerprint(config),
         "site": files.site_choice(config.model, config.studied.layers),
     }
     if _source(config) == "unembedding":
@@ -61,7 +61,7 @@ def choices(config: Config) -> dict[str, object]:
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
     control = "" if _control(config) == "none" else f"-{_control(config)}"
-    return f"{files.short_name(config.model.path)}-{place}-{_source(config)}{control}"
+    return f"{files.model_name(config.model)}-{place}-{_source(config)}{control}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:
@@ -73,7 +73,7 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.geometry.patterns import controlled
-    from hsae.lm import load
+    from hsae.lm import chosen_lm
 
     config = job.config
     settings = config.teacher
@@ -81,7 +81,8 @@ def run(job: Job) -> dict[str, int | float | str]:
         raise UserError(
             "teacher=none has nothing to teach.\nType teacher=encyclopedia or teacher=unembedding."
         )
-    lm = load(config.model.path, revision=config.model.revision, device="cpu", dtype="float32")
+    exact = config.hardware.model_copy(update={"device": "cpu", "dtype": "float32"})
+    lm = chosen_lm(config.model_copy(update={"hardware": exact}))
     site = _site(config, lm)
     taxonomy, patterns = _estimated(job, lm, site)
     for reason, count in patterns.left_out.items():

@@ -61,7 +61,7 @@ def choices(config: Config) -> dict[str, object]:
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
     of = f"{config.sae.name}-{config.teacher.name}-seed{config.seed}"
-    return f"{files.short_name(config.model.path)}-{place}-{of}"
+    return f"{files.model_name(config.model)}-{place}-{of}"
 
 
 def estimate(config: Config) -> dict[str, str | int]:

@@ -47,13 +47,16 @@ def folder(path: str) -> Path | None:
     return place
 
 
-def fingerprint(path: str, revision: str | None) -> str:
-    """A short name for the content of a model, the same wherever its files lie.
+def fingerprint(path: str, revision: str | None, *, untrained: int | None = None) -> str:
+    """A short name for the content of a model, the same wherever its files lie; `untrained` is the seed of
+    random weights in the place of its own.
 
     A directory: a hash of its configuration, tokenizer and weights. Small files are read whole; of files
     above 16 MB the length and the first and last MB, so that a 5 GB model costs milliseconds and two
     trainings still differ. A model on the hub: `id@revision`; name a commit for one that cannot change.
     """
+    if untrained is not None:
+        return f"{fingerprint(path, revision)}-untrained-{untrained}"
     if (place := folder(path)) is None:
         return f"{path}@{revision or 'main'}"
     found = sorted({file for pattern in _MODEL_FILES for file in place.glob(pattern)})
@@ -76,6 +79,17 @@ def _hash(found: tuple[tuple[Path, int, int], ...]) -> str:
 def short_name(path: str) -> str:
     """What a result folder calls the model: the last part of its path or hub id."""
     return Path(path).name or path
+
+
+def chosen_fingerprint(config: Config) -> str:
+    """That of the model which a configuration chooses, with the weights that it gives it."""
+    model = config.model
+    return fingerprint(model.path, model.revision, untrained=config.seed if model.untrained else None)
+
+
+def model_name(model: Model) -> str:
+    """What a result folder calls the model that is chosen: its last part, and whether it is untrained."""
+    return short_name(model.path) + ("-untrained" if model.untrained else "")
 
 
 def site_choice(model: Model, layers: Layers) -> list[str] | dict[str, object]:
@@ -130,7 +144,7 @@ def reading_choices(config: Config) -> dict[str, object]:
             f"tokens at once.\nType capture.context={facts.context} or less."
         )
     return {
-        "model": fingerprint(config.model.path, config.model.revision),
+        "model": chosen_fingerprint(config),
         "sites": site_choice(config.model, config.layers),
         "corpus": contents("corpus", config.corpus),
         "capture": config.capture.model_dump(exclude={"name"}),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import (
@@ -24,27 +25,43 @@ from hsae.lm import files
 from hsae.lm.memory import hold_memory
 from hsae.lm.model import LM
 from hsae.lm.network import Network
+from hsae.seeding import stream
 
 
-def load(path: str | Path, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32") -> LM:
+def load(
+    path: str | Path,
+    *,
+    revision: str | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    untrained: int | None = None,
+) -> LM:
     """The model and tokenizer at `path`: `tiny` (inside the package), a directory, or the name of one on the
     hub.
 
-    `device` and `dtype` may be `auto`, as in the config group `hardware`.
+    `device` and `dtype` may be `auto`, as in the config group `hardware`. `untrained` is the seed of random
+    weights in the place of the model's own, as its architecture initialises them: a control, which needs no
+    weights on this machine.
 
     Raises `UserError` for a missing or broken directory, a model that the hub does not have or will not give,
     one that is not on this machine while the hub cannot be reached, weights that do not fill the model, an
     unknown architecture, a device that is not there.
     """
     path = str(path)
-    model, tokenizer = _read(path, revision, device_of(device), dtype, text=True)
-    return LM(model, tokenizer, fingerprint=files.fingerprint(path, revision))
+    model, tokenizer = _read(path, revision, device_of(device), dtype, text=True, untrained=untrained)
+    return LM(model, tokenizer, fingerprint=files.fingerprint(path, revision, untrained=untrained))
 
 
 def chosen_lm(config: Config) -> LM:
     """The model that a configuration chooses, on its hardware; as `load` otherwise."""
     model, hardware = config.model, config.hardware
-    return load(model.path, revision=model.revision, device=hardware.device, dtype=hardware.dtype)
+    return load(
+        model.path,
+        revision=model.revision,
+        device=hardware.device,
+        dtype=hardware.dtype,
+        untrained=config.seed if model.untrained else None,
+    )
 
 
 def load_network(
@@ -55,7 +72,9 @@ def load_network(
     return Network(model.requires_grad_(False))
 
 
-def _read(path: str, revision: str | None, device: str, dtype: str, *, text: bool) -> tuple[Any, Any]:
+def _read(
+    path: str, revision: str | None, device: str, dtype: str, *, text: bool, untrained: int | None = None
+) -> tuple[Any, Any]:
     """The model on its device, and its tokenizer where it reads text."""
     place = files.folder(path)
     source, at = str(place or path), revision or "main"
@@ -68,6 +87,8 @@ def _read(path: str, revision: str | None, device: str, dtype: str, *, text: boo
         config = AutoConfig.from_pretrained(source, revision=at)
         kind = _kind(config, path) if text else AutoModel
         tokenizer = AutoTokenizer.from_pretrained(source, revision=at) if text else None
+        if untrained is not None:
+            return _random(kind, config, untrained).to(device, dtype_of(dtype, device)), tokenizer
         loaded: Any = kind.from_pretrained(
             source, config=config, revision=at, dtype=dtype_of(dtype, device), output_loading_info=True
         )
@@ -81,6 +102,14 @@ def _read(path: str, revision: str | None, device: str, dtype: str, *, text: boo
             "The model would run on random numbers in their place. Save or download it again, whole."
         )
     return model.to(device), tokenizer
+
+
+def _random(kind: Any, config: Any, seed: int) -> Any:
+    """The architecture with weights of its own initialisation: drawn on the CPU in float32, so that they are
+    the same whatever the model computes on and in, and nobody else's random numbers are touched."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(stream(seed, "untrained model").initial_seed())
+        return kind.from_config(config, dtype=torch.float32)
 
 
 def _kind(config: Any, path: str) -> Any:

@@ -1,5 +1,5 @@
-"""How well interpreters name the concept of an activation, each beside chance and beside what it makes of
-permuted labels."""
+"""How well interpreters name the concept of an activation, each beside chance and beside its controls: the
+same estimation on permuted labels, token embeddings, the untrained model and letters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,23 @@ COLUMNS = {
     "accuracy on other templates": "number",
     "chance": "number",
     "permuted labels": "number",
+    "token embeddings": "number",
+    "untrained model": "number",
+    "letters of the word": "number",
+    "no concept, yet as sure": "number",
     "calibration error": "number",
     "conformal coverage": "number",
     "set size": "number",
     "rows": "number",
     "source": "source",
 }
+
+
+CONTROLS = ("permuted", "embedding", "untrained", "characters")
+"""Controls that have an accuracy, in the order of their columns."""
+
+KINDS = {"noise": "noise", "pseudo_word": "pseudo-words", "placeholder": "placeholders"}
+"""What nothing should be said of; a shuffled gloss stands beside a real word."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,13 @@ def table(found: Sequence[Interpretation]) -> Markup:
 
 
 def _row(one: Interpretation) -> Markup:
-    scores = one.scores
+    scores, controls = one.scores, one.scores["controls"]
     wanted = number(scores["wanted_coverage"])
     cells = [
         _interval(scores["accuracy"]),
         number(scores["chance"]),
-        _interval(scores["controls"]["permuted"]),
+        *(_control(controls.get(name)) for name in CONTROLS),
+        _fired(controls.get("firing")),
         number(scores["ece"]),
         join(_interval(scores["coverage"]), tag("small", f"{wanted} wanted")),
         _interval(scores["set_size"]),
@@ -63,6 +75,22 @@ def _row(one: Interpretation) -> Markup:
         [tag("td", cell, cls="number") for cell in cells],
         tag("td", one.source, cls="source"),
     )
+
+
+def _control(said: Mapping[str, Any] | None) -> Markup:
+    """Its accuracy, and by how much the interpreter beats it on the same rows."""
+    if said is None:
+        return join("–")
+    gain, interval = estimate(*(said["gain"][bound] for bound in ("value", "low", "high")))
+    by = f" (by {said['by'].replace('_', ' ')})" if said["refused"] else ""
+    return join(_interval(said), tag("small", f"gain {gain} {interval}{by}"))
+
+
+def _fired(said: Mapping[str, Any] | None) -> Markup:
+    """Of rows without meaning, the share that is named as surely as 95 % of test rows are."""
+    kinds = {} if said is None else {kind: said["kinds"].get(kind) for kind in KINDS}
+    lines = [f"{KINDS[kind]} {number(line['value'])}" for kind, line in kinds.items() if line]
+    return join(*(tag("small", line) for line in lines)) if lines else join("–")
 
 
 def _interval(said: Mapping[str, float]) -> Markup:

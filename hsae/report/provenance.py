@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from hsae.artifact import Artifact
-from hsae.report.markup import Markup, tag
+from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import Number, count, duration, number
 
 
@@ -82,3 +82,9 @@ def flat(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from flat(value, f"{prefix}{key}.")
     else:
         yield prefix.rstrip("."), node
+
+
+def made_by(artifacts: Sequence[Artifact]) -> Markup:
+    """The commands that give the numbers, by links to where they are written out."""
+    links = [(", " if row else "", link(one)) for row, one in enumerate(artifacts)]
+    return join("Made by ", tag("code", f"hsae job={artifacts[0].job}"), ": ", links, ".")

@@ -1,24 +1,15 @@
 """The sections of the page, in order; where something is missing a section says what, and how to get it."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from hsae.artifact import Artifact
-from hsae.report import (
-    concept_map,
-    convergence,
-    curves,
-    dictionaries,
-    interpreters,
-    latents,
-    provenance,
-    verdicts,
-)
+from hsae.report import concept_map, curves, dictionaries, latents, provenance, verdicts
+from hsae.report.concept_sections import concept_sections
 from hsae.report.glossary import glossary
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import fixed, number, plural
+from hsae.report.numbers import fixed, plural
 from hsae.report.page import Section, absent, figure, panels
+from hsae.report.provenance import made_by
 from hsae.report.read import Material, read_map
 
 KEY = {
@@ -33,18 +24,22 @@ PANELS = 12
 
 
 def all_sections(material: Material, *, seed: int) -> list[Section]:
-    """Verdicts first: the rest of the page is there to let a reader doubt them."""
+    """Verdicts first: the rest of the page is there to let a reader doubt them. Results about an encyclopedia
+    alone make a page about it alone."""
+    concepts = concept_sections(material, seed=seed)
+    map_of_concepts = map_section(material, seed=seed)
+    last = [glossary_section(), provenance_section(material)]
+    if concepts and not (material.saes or material.claims or material.geometry):
+        return [*concepts, map_of_concepts, *last]
     return [
         verdict_section(material),
         dictionary_section(material),
         curve_section(material),
-        *interpreter_sections(material),
-        *convergence_sections(material),
-        map_section(material, seed=seed),
+        *concepts,
+        map_of_concepts,
         latent_section(material),
         geometry_section(material),
-        glossary_section(),
-        provenance_section(material),
+        *last,
     ]
 
 
@@ -76,7 +71,7 @@ def dictionary_section(material: Material) -> Section:
         caption = join(
             "Bars run from 0 to 1; the upright mark is chance; a dash was not measured. Hover a number for "
             f"its n (here {scores['n']:,} {scores['unit']}). ",
-            _made_by(material.of_kind("evaluation")),
+            made_by(material.of_kind("evaluation")),
         )
         body = figure(dictionaries.table(material.rows), caption)
     return Section("dictionaries", "Dictionaries", lead, body)
@@ -97,52 +92,10 @@ def curve_section(material: Material) -> Section:
         f"Values below {fixed(curves.FLOOR, 2)} are drawn at the lower edge. "
         if curves.floored(runs)
         else None,
-        _made_by(material.of_kind("sae")),
+        made_by(material.of_kind("sae")),
     )
     body = figure(panels(drawn) if len(drawn) > 1 else drawn[0][1], caption)
     return Section("curves", "Learning", lead, body)
-
-
-def interpreter_sections(material: Material) -> list[Section]:
-    """None where nothing was interpreted: a page about dictionaries needs no word on it."""
-    if not (material.interpretations or material.historical_splits):
-        return []
-    lead = (
-        "Which concept is an activation of? Fitted on some templates, asked on others; every row beside "
-        "chance, and beside the same estimation after its labels were permuted."
-    )
-    made = _made_by(material.of_kind("interpreter"))
-    bodies = [tag("p", _split(scores), " ", link) for link, scores in _by_split(material)]
-    if material.interpretations:
-        bodies.append(figure(interpreters.table(material.interpretations), made))
-        best = max(material.interpretations, key=lambda one: len(one.scores["matrix"]))
-        if best.scores["matrix"]:
-            caption = "Accuracy of shrinkage LDA fitted on one source of contexts (rows), asked on another."
-            bodies.append(figure(interpreters.matrix(best.scores["matrix"]), caption))
-    return [Section("interpreters", "Interpreters", lead, join(*bodies))]
-
-
-def _by_split(material: Material) -> list[tuple[Markup, dict[str, Any]]]:
-    return [(provenance.link(one), scores) for one, scores in material.historical_splits]
-
-
-def _split(scores: dict[str, Any]) -> str:
-    rates = {name: number(found["value"]) for name, found in scores["accuracy"].items()}
-    said = ", ".join(f"{rate} on the concepts of {name}" for name, rate in rates.items())
-    return f"As it was done in 2025: accuracy {said}. {scores['why']}"
-
-
-def convergence_sections(material: Material) -> list[Section]:
-    """None where convergence was not asked for."""
-    found = material.of_kind("convergence")
-    if not found:
-        return []
-    lead = "How far the means of the encyclopedia may still be from the truth, and what the usual test says."
-    bodies = []
-    for one in found:
-        table = json.loads(one.path("convergence.json").read_text(encoding="utf-8"))
-        bodies += [convergence.told(site, said) for site, said in table.items()]
-    return [Section("convergence", "Convergence", lead, join(*bodies, tag("p", _made_by(found))))]
 
 
 def map_section(material: Material, *, seed: int) -> Section:
@@ -153,7 +106,7 @@ def map_section(material: Material, *, seed: int) -> Section:
     drawn = []
     for row, encyclopedia in enumerate(material.encyclopedias):
         plot, caption = concept_map.figure(read_map(encyclopedia, seed=seed), id=f"map-{row}")
-        whole = figure(plot, join(caption, " ", _made_by([encyclopedia])))
+        whole = figure(plot, join(caption, " ", made_by([encyclopedia])))
         drawn.append((encyclopedia.manifest["slug"], whole))
     return Section("map", "Map of concepts", lead, panels(drawn) if len(drawn) > 1 else drawn[0][1])
 
@@ -187,7 +140,7 @@ def _named(found: Sequence[latents.Latent], evaluation: Artifact) -> Markup:
         "that they are matched on. The number is the AUROC on other contexts (bar: from chance, 0.5, to 1), "
         "dark up to the lower end of its interval, by which they are ordered: what stands at the top is the "
         "top of a ranking. ",
-        _made_by([evaluation]),
+        made_by([evaluation]),
     )
 
 
@@ -227,14 +180,8 @@ def _claims(claims: Sequence[verdicts.Claim], sources: Sequence[Artifact]) -> Ma
     ]
     return join(
         tag("p", verdicts.tally(claims), cls="tally"),
-        figure(join(verdicts.table(claims), tag("div", marks, cls="key")), _made_by(sources)),
+        figure(join(verdicts.table(claims), tag("div", marks, cls="key")), made_by(sources)),
     )
-
-
-def _made_by(artifacts: Sequence[Artifact]) -> Markup:
-    """The commands that give the numbers, by links to where they are written out."""
-    links = [(", " if row else "", provenance.link(one)) for row, one in enumerate(artifacts)]
-    return join("Made by ", tag("code", f"hsae job={artifacts[0].job}"), ": ", links, ".")
 
 
 def _make(job: str) -> Markup:

@@ -13,6 +13,7 @@ from xxhash import xxh3_128_hexdigest
 from hsae.activations import shard as shards
 from hsae.activations.encoding import DTYPES, Rows, decode
 from hsae.activations.shard import SPLITS
+from hsae.journal import checksum
 
 
 def slow_read(path):
@@ -77,9 +78,9 @@ def test_the_same_rows_give_the_same_bytes_and_others_give_others(tmp_path):
         for number, given in enumerate((noise(300), noise(300), noise(300, first=10)))
     ]
     assert said[0] == said[1] != said[2]
-    for number, checksum in enumerate(said):
+    for number, told in enumerate(said):
         data = (tmp_path / f"{number}.h5").read_bytes()
-        assert checksum == xxh3_128_hexdigest(data) == shards.checksum(tmp_path / f"{number}.h5")
+        assert told == xxh3_128_hexdigest(data) == checksum(tmp_path / f"{number}.h5")
 
 
 def test_a_file_bears_no_trace_of_the_one_whose_room_it_took(tmp_path):
@@ -96,7 +97,7 @@ def test_a_shard_that_is_not_the_one_wanted_changes_nothing(tmp_path):
     path.write_bytes(b"damaged")
     assert shards.write(path, noise(299), only=wanted) != wanted
     assert path.read_bytes() == b"damaged" and len(list(tmp_path.iterdir())) == 1
-    assert shards.write(path, noise(300), only=wanted) == wanted == shards.checksum(path)
+    assert shards.write(path, noise(300), only=wanted) == wanted == checksum(path)
 
 
 def test_its_size_is_foretold(tmp_path):

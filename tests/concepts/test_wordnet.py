@@ -120,6 +120,21 @@ def test_individuals_can_be_left_out():
 
 
 @needs_wordnet
+def test_antonyms_are_the_synsets_of_the_words_that_wordnet_sets_against_its_own():
+    every = {row.id: row.antonyms for row in wordnet.synsets()}
+    assert every["wn30:man.n.01"] == ("wn30:woman.n.01",) and every["wn30:hot.a.01"] == ("wn30:cold.a.01",)
+    assert load(n=None)["wn30:man.n.01"].antonyms == ("wn30:woman.n.01",)
+    assert sum(map(bool, every.values())) > 7000
+    for id, opposite in every.items():
+        assert all(id in every[other] for other in opposite), "antonymy goes both ways"
+    nltk_reader = wordnet.reader(wordnet.find())
+    for id in sorted(every)[::97]:
+        lemmas = nltk_reader.synset(id.removeprefix("wn30:")).lemmas()
+        slow = {f"wn30:{other.synset().name()}" for lemma in lemmas for other in lemma.antonyms()}
+        assert set(every[id]) == slow
+
+
+@needs_wordnet
 def test_asking_for_more_than_there_is_is_refused():
     with pytest.raises(UserError, match=r"concepts\.n=82116: WordNet.* has 82115 concepts"):
         load(n=82_116)

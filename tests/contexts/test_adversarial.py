@@ -74,6 +74,23 @@ def test_antonyms_come_first_in_contrasts():
     assert any("nonowl" in context.text for context in of("contrast", "x:owl"))
 
 
+def test_antonyms_that_the_source_names_take_the_place_of_guesses_by_name():
+    antonyms = ("x:cat", "x:unknown", "x:verb", "x:other_owl")
+    zoo = Taxonomy(
+        [concept for concept in ZOO if concept.id != "x:owl"]
+        + [
+            Concept("x:verb", "hoot", pos="v"),
+            Concept("x:other_owl", "owl"),
+            Concept("x:owl", "owl", parents=("x:animal",), antonyms=antonyms),
+        ]
+    )
+    row = zoo.index["x:owl"]
+    found = [zoo.concepts[other].name for other in Kin(zoo).antonyms(row)]
+    assert found == ["cat"], "not there, of another part of speech and of the same name are left out"
+    first = made(zoo, sources=("contrast",), confusers=1, wanted=Wanted([row], [0], None))
+    assert first and all("cat" in context.text.lower() for context in first)
+
+
 def test_a_homograph_sentence_tells_both_senses_apart():
     for context in of("homograph", "x:bat"):
         assert "flies by night" in context.text and "hitting a ball" in context.text

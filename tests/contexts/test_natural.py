@@ -43,6 +43,7 @@ def written(folder: Path, **files: str) -> str:
 
 def settings(path: str | None, **changed) -> natural.Settings:
     said = {"examples": False, "corpus": "text", "words": (1, 50), "margin": 2, "per_concept": None}
+    said["most"] = 1000
     return natural.Settings.model_validate({**said, "path": path, **changed})
 
 
@@ -178,6 +179,59 @@ def test_a_missing_path_or_nothing_to_read_is_refused_with_what_to_type(tmp_path
     for wrong in ({"examples": False}, {"words": (9, 3)}, {"corpus": "wordnet"}):
         with pytest.raises(ValidationError):
             settings(None, **{"examples": True, **wrong})
+
+
+def brown(tmp_path, *more):
+    """Two samples as NLTK has them."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    (shelf / "ca01").write_text("The/at owl/nn sat/vbd on/in the/at rose/nn ./.\n")
+    (shelf / "cb02").write_text("The/at bank/nn lends/vbz money/nn and/cc keeps/vbz deposits/nns ./.\n")
+    for name, text in more:
+        (shelf / name).write_text(text)
+    return str(shelf)
+
+
+def test_brown_gives_sentences_whose_sense_is_judged_and_whose_documents_are_its_samples(tmp_path):
+    found = made(brown(tmp_path), corpus="brown")
+    contexts = {context.concept: context for context in found}
+    assert set(contexts) == {"x:owl", "x:rose", "x:bank.2", "x:lend"}
+    owl = contexts["x:owl"]
+    assert owl.text == "The owl sat on the rose." and (owl.template, owl.source) == ("brown/ca01", "brown")
+    assert owl.role == role_of("brown/ca01")
+
+
+def test_what_a_corpus_skips_is_counted_by_reason_and_all_of_it_is_said(tmp_path, capsys):
+    found = made(brown(tmp_path, ("cc03", "no tags\n")), corpus="brown", words=(1, 6))
+    assert len(list(found)) == 2
+    assert found.passed["sentences too short or too long"] == 1
+    assert [why for why in found.passed if why.startswith("documents: not a tagged text")]
+    said = capsys.readouterr().out
+    assert "1 sentences too short or too long" in said and "not a tagged text" in said
+
+
+def test_no_more_documents_than_asked_are_read(tmp_path):
+    path = brown(tmp_path)
+    assert {c.template for c in made(path, corpus="brown", most=1)} == {"brown/ca01"}
+    plain = written(tmp_path / "t", a="An owl.", b="An owl came.")
+    assert [c.text for c in made(plain, most=1)] == ["An owl."]
+
+
+def test_brown_that_is_not_here_says_what_to_install_and_an_unknown_corpus_what_there_is(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for read in (lambda s: list(natural.make(TOWN, s, seed=0)), natural.fingerprint):
+        with pytest.raises(UserError, match=r"nltk\.downloader brown[\s\S]*contexts\.natural\.path"):
+            read(settings(str(tmp_path / "empty"), corpus="brown"))
+    with pytest.raises(UserError, match=r"corpus=bown: there is no such corpus[\s\S]*corpus=brown"):
+        made(None, corpus="bown", examples=True)
+
+
+def test_the_fingerprint_of_a_corpus_follows_its_files(tmp_path):
+    path = brown(tmp_path)
+    first = natural.fingerprint(settings(path, corpus="brown"))
+    assert first == natural.fingerprint(settings(path, corpus="brown"))
+    (tmp_path / "shelf" / "ca01").write_text("An/at owl/nn ./.\n")
+    assert first != natural.fingerprint(settings(path, corpus="brown"))
 
 
 def test_the_fingerprint_follows_the_words_in_the_files(tmp_path):

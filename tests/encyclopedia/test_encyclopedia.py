@@ -11,6 +11,7 @@ from worlds import toy_contexts, toy_taxonomy
 from hsae.concepts import Concept, Taxonomy
 from hsae.contexts import Context
 from hsae.encyclopedia import Encyclopedia, load
+from hsae.encyclopedia.encyclopedia import CONCEPTS, read_taxonomy, write_taxonomy
 from hsae.encyclopedia.gather import gather, in_blocks, pool
 from hsae.encyclopedia.writer import Reading, Stage, write
 from hsae.errors import UserError
@@ -158,6 +159,17 @@ def test_a_stage_on_top_of_other_concepts_or_another_model_is_refused(tmp_path, 
 def test_the_taxonomy_comes_back_without_its_source(encyclopedia):
     assert encyclopedia.taxonomy.concepts == TAXONOMY.concepts
     assert load(encyclopedia.folder).taxonomy.parents == TAXONOMY.parents
+
+
+def test_a_taxonomy_written_before_sources_recorded_antonyms_is_still_read(encyclopedia, tmp_path):
+    lines = [json.loads(line) for line in (encyclopedia.folder / CONCEPTS).read_text().splitlines()]
+    assert all(line.pop("antonyms") == [] for line in lines)
+    old = tmp_path / CONCEPTS
+    old.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_taxonomy(old).concepts == TAXONOMY.concepts
+    opposed = Taxonomy([Concept("x:hot", "hot", antonyms=("x:cold", "x:cool"))])
+    write_taxonomy(opposed, old)
+    assert read_taxonomy(old).concepts == opposed.concepts
 
 
 def test_a_concept_without_contexts_is_missing_and_never_zero(tmp_path, lm):

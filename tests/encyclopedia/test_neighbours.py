@@ -1,18 +1,22 @@
-"""Neighbours are the nearest, margins are what new contexts show, two encyclopedias differ where they do."""
-
-import json
+"""Neighbours are the nearest, kin are counted in edges, margins are what new contexts show."""
 
 import numpy as np
 import pytest
 import torch
 from worlds_prototypes import CONCEPTS, D, taxonomy, world
 
-from hsae.encyclopedia.queries.difference import cka, difference, rotation, rsa
-from hsae.encyclopedia.queries.neighbours import HeldOut, card, confusers, find, nearest, nearest_to
+from hsae.concepts import Concept, Taxonomy
+from hsae.encyclopedia.queries.confusion import HeldOut, confusers, found, separation, share
+from hsae.encyclopedia.queries.neighbours import find, kinship, nearest, nearest_to, sense
 from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.errors import UserError
 
 IDS = [concept.id for concept in taxonomy()]
+
+
+def held_out(rows):
+    """Contexts of as many templates."""
+    return HeldOut(rows, np.arange(len(rows)))
 
 
 def test_a_context_s_nearest_concept_is_its_own():
@@ -41,7 +45,7 @@ def test_confusion_is_the_share_of_new_contexts_beyond_the_border(held):
     told, seen, naive = [], [], []
     for row in range(concepts):
         z = (new[row] - learnt.center) @ learnt.whitener
-        for one in confusers(learnt, IDS[row], held_out=HeldOut(out[row].mean(0), held), k=3):
+        for one in confusers(learnt, IDS[row], held_out=held_out(out[row]), k=3):
             other = learnt.index[one["id"]]
             seen.append(((z - w[row]).norm(dim=1) > (z - w[other]).norm(dim=1)).float().mean().item())
             told.append(one["confusion"])
@@ -53,7 +57,7 @@ def test_confusion_is_the_share_of_new_contexts_beyond_the_border(held):
 
 def test_without_held_out_contexts_no_margin_is_told():
     found = confusers(world().prototypes(), "t:child-2.5", held_out=None, k=2)
-    assert [(one["margin"], one["confusion"]) for one in found] == [(None, None)] * 2
+    assert [(one["margin"], one["confusion"], one["beyond"]) for one in found] == [(None, None, None)] * 2
 
 
 def test_margins_need_a_unit():
@@ -63,18 +67,41 @@ def test_margins_need_a_unit():
         confusers(plain, IDS[3], held_out=None, k=2)
 
 
-def test_a_card_tells_all_of_a_concept():
-    tree, prototypes = taxonomy(), world().prototypes(model="m", site="resid_post.2")
-    held_out = HeldOut(world().mean[tree.index["t:family-4"]], 4)
-    n = {"fit": 12, "tune": 4}
-    found = card(tree, prototypes, "t:family-4", n=n, error=0.2, held_out=held_out, k=3)
-    assert found["path"] == ["thing"] and found["parents"] == ["t:thing"]
-    assert found["children"] == [f"t:child-4.{child}" for child in range(15)]
-    assert found["contexts"] == n and found["relative_error"] == 0.2
-    assert len(found["nearest"]) == len(found["confusers"]) == 3
-    margins = [one["margin"] / one["distance"] for one in found["confusers"]]
-    assert margins == pytest.approx([0.5] * 3, rel=1e-3), "held-out contexts around the mean itself"
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+def test_what_is_counted_beyond_the_border_is_what_lies_nearer_to_the_other():
+    toy, row = world(apart=0.25), 20
+    prototypes = toy.prototypes(dtype="float32")
+    rows = toy.rows(torch.full((40,), row), seed=3)
+    w = prototypes.rows * prototypes.norm[:, None]
+    z = (rows - prototypes.center) @ prototypes.whitener
+    for one in confusers(prototypes, IDS[row], held_out=held_out(rows), k=4):
+        other = prototypes.index[one["id"]]
+        slow = sum(float((x - w[other]).norm() < (x - w[row]).norm()) for x in z) / 40
+        assert one["beyond"]["value"] == pytest.approx(slow) and one["beyond"]["n"] == 40
+        assert one["beyond"]["low"] <= slow <= one["beyond"]["high"]
+        assert one["margin"]["low"] < one["margin"]["value"] < one["margin"]["high"]
+
+
+def test_found_and_separation_are_their_definitions():
+    toy, row = world(apart=0.3), 33
+    prototypes = toy.prototypes(dtype="float32", kind="discriminant")
+    own, others = toy.rows(torch.full((25,), row), seed=4), toy.rows(torch.arange(0, 30), seed=5)
+    told = found(prototypes, IDS[row], held_out(own))
+    best = prototypes.score(own).argmax(1)
+    assert told["value"] == pytest.approx(float((best == row).double().mean()))
+    assert sum(one["n"] for one in told["taken_for"]) == int((best != row).sum()) > 0
+    assert IDS[row] not in [one["id"] for one in told["taken_for"]]
+    apart = separation(prototypes, IDS[row], held_out(own), others)
+    mine, theirs = (prototypes.score(x)[:, row] for x in (own, others))
+    slow = np.mean([[float(a > b) + 0.5 * float(a == b) for b in theirs] for a in mine])
+    assert apart["value"] == pytest.approx(slow) and apart["others"] == 30
+
+
+def test_contexts_of_one_template_are_one_witness():
+    hits = torch.tensor([1, 1, 1, 1, 0])
+    one = share(hits, np.array([0, 0, 0, 0, 1]))
+    assert (one["value"], one["n"], one["templates"]) == (0.5, 5, 2)
+    each = share(hits, np.arange(5))
+    assert each["value"] == 0.8 and each["high"] - each["low"] < one["high"] - one["low"]
 
 
 def test_a_concept_is_found_by_id_or_name_and_a_slip_is_understood():
@@ -87,74 +114,38 @@ def test_a_concept_is_found_by_id_or_name_and_a_slip_is_understood():
         nearest_to(world().prototypes(), "t:nobody", k=3)
 
 
-def means(seed, concepts=120, d=12):
-    return np.random.default_rng(seed).normal(size=(concepts, d))
+def test_an_id_may_be_typed_without_its_source():
+    assert find(taxonomy(), "child-0.1") == ["t:child-0.1"]
 
 
-def turned(rows, seed=0):
-    return rows @ np.linalg.qr(np.random.default_rng(seed).normal(size=(rows.shape[1],) * 2))[0]
-
-
-def test_a_rotation_a_factor_and_a_shift_are_no_difference():
-    a = means(0)
-    found = difference(a, 3 * turned(a) + 5, ids=[str(i) for i in range(120)], seed=0, draws=19)
-    assert found["cka"]["value"] == pytest.approx(1)
-    assert found["rsa"]["value"] == pytest.approx(1)
-    assert found["procrustes"]["value"] == pytest.approx(0, abs=1e-9)
-    assert all(found[name]["p"] == 0.05 for name in ("cka", "rsa", "procrustes"))
-
-
-def test_unrelated_encyclopedias_look_like_their_null():
-    found = difference(means(0), means(1), ids=[str(i) for i in range(120)], seed=0, draws=39)
-    assert all(found[name]["p"] > 0.05 for name in ("cka", "rsa", "procrustes"))
-    assert found["procrustes"]["value"] > 0.8, (
-        "on concepts that it was not fitted on, a rotation explains nothing"
+def test_a_word_of_several_senses_lists_them_and_says_what_to_type():
+    tree = Taxonomy(
+        [
+            Concept(id="wn30:bank.n.01", name="bank", gloss="sloping land"),
+            Concept(id="wn30:bank.n.02", name="depository", gloss="takes money", lemmas=("bank",)),
+        ]
     )
-    assert found["cka"]["null"] > 0.05, "linear CKA of unrelated rows is well above 0"
+    with pytest.raises(UserError) as refused:
+        sense(tree, "Bank")
+    assert "job.concept=bank.n.01   sloping land" in str(refused.value)
+    assert "job.concept=bank.n.02   takes money" in str(refused.value)
+    assert sense(tree, "bank.n.02") == "wn30:bank.n.02"
 
 
-def test_the_concepts_that_moved_are_named():
-    a = means(0)
-    b = turned(a) + 0.1 * means(5)
-    b[[7, 30]] = means(9)[[7, 30]]
-    found = difference(a, b, ids=[f"c{i}" for i in range(120)], seed=0, draws=3, moved=2)
-    assert {one["id"] for one in found["moved"]} == {"c7", "c30"}
+def test_kin_are_counted_in_edges_and_have_their_word():
+    tree = taxonomy()
+    kin = lambda a, b: (kinship(tree, a, b)["edges"], kinship(tree, a, b)["kin"])
+    assert kin("t:child-0.1", "t:child-0.2") == (2, "sibling")
+    assert kin("t:child-0.1", "t:family-0") == (1, "parent")
+    assert kin("t:family-0", "t:child-0.1") == (1, "child")
+    assert kin("t:child-0.1", "t:thing") == (2, "ancestor")
+    assert kin("t:child-0.1", "t:family-3") == (3, "aunt")
+    assert kin("t:child-0.1", "t:child-3.2") == (4, "cousin")
+    two = Taxonomy([Concept(id="a", name="a"), Concept(id="b", name="b")])
+    assert kinship(two, "a", "b") == {"edges": None, "over": None, "kin": "unrelated"}
 
 
-def test_widths_may_differ():
-    a = means(0)
-    b = np.concatenate([turned(a), 0.01 * means(3, d=4)], 1)
-    for one, other in ((a, b), (b, a)):
-        found = difference(one, other, ids=[str(i) for i in range(120)], seed=0, draws=3)
-        assert found["cka"]["value"] > 0.99 and found["procrustes"]["value"] < 0.01
-
-
-def test_the_numbers_are_their_definitions():
-    from scipy.spatial.distance import pdist
-    from scipy.stats import spearmanr
-
-    a, b = means(0) - means(0).mean(0), (means(0) + means(1)) - (means(0) + means(1)).mean(0)
-    gram = lambda rows: rows @ rows.T
-    slow = (gram(a) * gram(b)).sum() / np.linalg.norm(gram(a)) / np.linalg.norm(gram(b))
-    assert cka(a, b) == pytest.approx(slow)
-    assert rsa(a, b) == pytest.approx(spearmanr(pdist(a, "cosine"), pdist(b, "cosine")).statistic)
-    best = np.linalg.norm(a - b @ rotation(a, b))
-    random = np.random.default_rng(4)
-    for _ in range(30):
-        nudged = rotation(a, b) @ np.linalg.qr(np.eye(12) + 0.05 * random.normal(size=(12, 12)))[0]
-        assert best <= min(np.linalg.norm(a - s * b @ nudged) for s in (-1, 0.9, 1, 1.1))
-
-
-def test_more_concepts_than_are_looked_at_are_sampled():
-    a = means(0)
-    found = difference(a, a, ids=[str(i) for i in range(120)], seed=0, draws=3, most=40, moved=50)
-    assert found["concepts"] == 40 and len({one["id"] for one in found["moved"]}) == 40
-
-
-def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(UserError, match="10 concepts or more"):
-        difference(means(0)[:5], means(0)[:5], ids=[], seed=0)
-    broken = means(0)
-    broken[3] = np.nan
-    with pytest.raises(UserError, match="without a mean"):
-        difference(means(0), broken, ids=[], seed=0)
+def test_the_shortest_way_may_lead_over_a_second_parent():
+    names = {"top": (), "a": ("top",), "b": ("top",), "c": ("a", "b"), "d": ("b",)}
+    tree = Taxonomy(Concept(id=id, name=id, parents=parents) for id, parents in names.items())
+    assert kinship(tree, "c", "d") == {"edges": 2, "over": "b", "kin": "sibling"}

@@ -94,6 +94,28 @@ def test_the_concepts_with_the_largest_score_are_read(lm, earlier, tmp_path):
     assert np.flatnonzero(grown).tolist() == [7, 8, 9]
 
 
+def test_makers_are_told_the_confusers_as_they_were_when_the_round_began(lm, earlier, tmp_path):
+    told, asked = {}, []
+
+    def makes(book, wanted):
+        told.update(wanted.confusers)
+        return more(book, wanted)
+
+    def nearest(book):
+        asked.append(book.count(role="all").tolist())
+        return np.array([[(row + 1) % 10, -1] for row in range(10)])
+
+    score = lambda book, number: np.arange(10.0)  # noqa: ARG005
+    choices = Choices(makes, score, lambda book, out: evidence(book, SITE, RULE, exhausted=out), nearest)
+    rounds = Rounds(1, 3, 1.0, None, RULE)
+    work = {"reading": READING, "stage": Stage("more", 2), "rounds": rounds, "choices": choices}
+    shards = refine(lm, earlier, tmp_path, **work)
+    next(shards)  # cut short behind the first shard
+    list(refine(lm, earlier, tmp_path, **work))
+    assert asked == [earlier.count(role="all").tolist()], "once, before the first of the shards was written"
+    assert told == {row: [(row + 1) % 10] for row in told} and len(told) > 4
+
+
 def test_a_concept_gets_its_contexts_in_turn_until_there_are_no_more(lm, earlier, tmp_path):
     list(steps(lm, earlier, tmp_path, rule=RULE._replace(error=0.0), share=1.0, most=9))
     book = Encyclopedia(tmp_path)

@@ -12,8 +12,8 @@ import torch
 from experiments.benchmarks.harvest import worlds
 from experiments.benchmarks.harvest.__main__ import main
 from experiments.benchmarks.harvest.capture import bare, captured
-from experiments.benchmarks.harvest.rows import Row, markdown
 from experiments.benchmarks.rounds import Ratio
+from experiments.benchmarks.rows import Row, markdown
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -5,7 +5,7 @@ import torch
 from worlds import SENTENCES, random_lm_folder, sentences, tokenizer
 
 from hsae.errors import UserError
-from hsae.lm.batching import by_length
+from hsae.lm.batching import by_cost, by_length
 from hsae.lm.loading import load
 from hsae.lm.tokens import Reader
 
@@ -148,3 +148,33 @@ def test_texts_of_like_length_go_together_and_each_goes_once(tokens):
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
     assert len(batches) == 1 or tokens < 1000
+
+
+@pytest.mark.parametrize("tokens", [1, 10, 37, 1000])
+def test_batches_by_cost_hold_each_text_once_and_no_more_tokens_than_they_may(tokens):
+    lengths = [3, 9, 1, 12, 9, 40, 2, 2, 7]
+    batches = list(by_cost(lengths, tokens=tokens))
+    assert [lengths[index] for batch in batches for index in batch] == sorted(lengths, reverse=True)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens
+    assert list(by_cost([], tokens=tokens)) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_cut_of_the_sorted_lengths_costs_less(seed):
+    lengths = torch.randint(1, 30, (9,), generator=torch.Generator().manual_seed(seed)).tolist()
+    falling, tokens = sorted(lengths, reverse=True), 64
+
+    def cost(batches):
+        return sum(len(batch) * max(batch) + tokens / 32 for batch in batches)
+
+    def cuts(rest):
+        if not rest:
+            yield []
+        for size in range(1, len(rest) + 1):
+            if size == 1 or size * rest[0] <= tokens:
+                yield from ([rest[:size], *after] for after in cuts(rest[size:]))
+
+    found = cost([[lengths[index] for index in batch] for batch in by_cost(lengths, tokens=tokens)])
+    assert found == min(cost(batches) for batches in cuts(falling))

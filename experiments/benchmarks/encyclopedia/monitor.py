@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.benchmarks.harvest.capture import settle
-from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.worlds import World
 from experiments.benchmarks.rounds import Contender, median, rates, ratio
+from experiments.benchmarks.rows import Row, speed
 from hsae.encyclopedia.queries import nulls
 from hsae.encyclopedia.queries.largest import ROWS
 from hsae.encyclopedia.queries.monitoring import Monitor

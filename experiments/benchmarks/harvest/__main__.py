@@ -5,59 +5,28 @@ python -m experiments.benchmarks.harvest --device cuda      (no peers needed)
 """
 
 import argparse
-import json
-import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
+from experiments.benchmarks.command import Task, run
 from experiments.benchmarks.harvest import capture, limit, memory, peers, reading, store, worlds
-from experiments.benchmarks.harvest.rows import HEAD, Row, markdown
 from experiments.benchmarks.harvest.worlds import World
+from experiments.benchmarks.rows import Row
 
 PARTS = ("capture", "store", "read", "memory", "peers", "limit")
 PACKAGES = ("torch", "transformers", "h5py", "sae-lens", "transformer-lens", "dictionary-learning", "nnsight")
 
 
-class Task(NamedTuple):
-    """A measurement that may fail without the others."""
-
-    part: str
-    of: str
-    measure: Callable[[], Iterator[Row]]
-
-
 def main(words: Sequence[str]) -> int:
     """Measures and shows the table; 1 where something could not be measured."""
     asked = _arguments(words)
-    found: list[Row] = []
-    _say("  ".join(HEAD))
     with TemporaryDirectory(dir=asked.scratch) as scratch:
-        tasks = {"cpu": _on_cpu, "cuda": _on_cuda}["cpu" if asked.toy else asked.device]
-        for task in tasks(asked, Path(scratch)):
-            if task.part in asked.parts:
-                for row in _attempted(task):
-                    found.append(row)
-                    _say("  ".join(row.cells()))
-                if asked.out:  # what is measured is kept, should the rest take too long
-                    _write(found, Path(asked.out), asked.device)
-    outcomes = [row.outcome for row in found]
-    _say(", ".join(f"{outcomes.count(said)} {said}" for said in ("PASS", "FAIL", "ERROR")))
-    return int("ERROR" in outcomes)
-
-
-def _attempted(task: Task) -> Iterator[Row]:
-    """The rows of a measurement; a failure is one of them."""
-    try:
-        yield from task.measure()
-    except Exception as error:  # noqa: BLE001  shown, counted, and told by the exit code
-        traceback.print_exc()
-        yield Row(task.part, task.of, "", "", None, problem=f"{type(error).__name__}: {error}"[:200])
+        tasks = {"cpu": _on_cpu, "cuda": _on_cuda}["cpu" if asked.toy else asked.device](asked, Path(scratch))
+        return run(tasks, asked.parts, out=asked.out, device=asked.device, packages=PACKAGES)
 
 
 def _arguments(words: Sequence[str]) -> Any:
@@ -130,45 +99,6 @@ def _on_cuda(asked: Any, scratch: Path) -> Iterator[Task]:
 
 def _toy() -> World:
     return worlds.random("toy", rows=1 << 11, batch_tokens=1024)
-
-
-def _write(rows: list[Row], folder: Path, device: str) -> None:
-    """The table for people and for programs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    machine = _machine(device)
-    said = [
-        f"Measured on {machine['machine']} with " + _listed(machine["versions"]) + ".",
-        "",
-        markdown(rows),
-    ]
-    (folder / f"{device}.md").write_text("\n".join(said) + "\n")
-    whole = machine | {"rows": [row.to_dict() for row in rows]}
-    (folder / f"{device}.json").write_text(json.dumps(whole, indent=1) + "\n")
-
-
-def _listed(versions: dict[str, str]) -> str:
-    return ", ".join(f"{package} {number}" for package, number in versions.items())
-
-
-def _machine(device: str) -> dict[str, Any]:
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    named = f"{cores} CPU cores"
-    if device == "cuda":
-        named += f" and one {torch.cuda.get_device_name()}"
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {"machine": named, "versions": versions}
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

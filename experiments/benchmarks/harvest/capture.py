@@ -1,12 +1,14 @@
 """What capturing costs beside the bare forward pass, and many sites beside one."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import torch
 
-from experiments.benchmarks.harvest.rows import Row, speed
-from experiments.benchmarks.harvest.worlds import World
+from experiments.benchmarks.harvest.worlds import Batch, World
 from experiments.benchmarks.rounds import Contender, Ratio, median, rates, ratio
+from experiments.benchmarks.rows import Row, speed
+from hsae.lm import LM
 from hsae.lm.families import FAMILIES
 
 
@@ -22,26 +24,25 @@ def settle() -> None:
 
 def bare(world: World, layer: int) -> Contender:
     """The pass through the model up to and with a layer, in which nothing is looked at."""
-    base = world.lm.network.base
-    block = base.get_submodule(f"{FAMILIES[world.lm.family].blocks}.{layer}")
+    return lambda: passes(world.lm, world.batches(world.rows), layer)
+
+
+@torch.no_grad()
+def passes(lm: LM, batches: Sequence[Batch], layer: int) -> int:
+    """All batches up to and with a layer; says how many rows they are."""
+    base = lm.network.base
 
     def stop(*_: object) -> None:
         raise _Enough
 
-    @torch.no_grad()
-    def run() -> int:
-        handle = block.register_forward_hook(stop)
-        try:
-            for batch in world.batches(world.rows):
-                try:
-                    base(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False)
-                except _Enough:
-                    continue
-        finally:
-            handle.remove()
-        return sum(batch.rows for batch in world.batches(world.rows))
-
-    return run
+    handle = base.get_submodule(f"{FAMILIES[lm.family].blocks}.{layer}").register_forward_hook(stop)
+    try:
+        for batch in batches:
+            with suppress(_Enough):
+                base(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False)
+    finally:
+        handle.remove()
+    return sum(batch.rows for batch in batches)
 
 
 def captured(world: World, sites: Sequence[str]) -> Contender:

@@ -7,9 +7,9 @@ from functools import cache
 import torch
 
 from experiments.benchmarks.harvest.capture import captured, settle
-from experiments.benchmarks.harvest.rows import Row
 from experiments.benchmarks.harvest.worlds import World
 from experiments.benchmarks.rounds import median, rates, ratio
+from experiments.benchmarks.rows import Row
 
 
 @cache

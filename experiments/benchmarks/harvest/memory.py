@@ -3,16 +3,15 @@
 python -m experiments.benchmarks.harvest.memory store|read|stream TOKENS FOLDER
 """
 
-import resource
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from experiments.benchmarks.harvest.rows import Row
+from experiments.benchmarks.process import peak_of, peak_of_this
 from experiments.benchmarks.rounds import Ratio
+from experiments.benchmarks.rows import Row
 
 BATCH = 4096
 ONCE, POOL = 400_000, 1 << 15
@@ -23,11 +22,7 @@ SITES = ("resid_post.0", "mlp_out.0")
 
 def peak(what: str, tokens: int, folder: Path) -> int:
     """Bytes that a new process of this file held at most."""
-    words = [sys.executable, "-m", __spec__.name, what, str(tokens), str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words[2:5])} ended with {done.returncode}: {done.stderr[-500:]}")
-    return int(done.stdout.split()[-1])
+    return peak_of("experiments.benchmarks.harvest.memory", what, str(tokens), str(folder))
 
 
 def measure(*, scratch: Path, once: int = ONCE) -> Iterator[Row]:
@@ -66,16 +61,7 @@ def main(what: str, tokens: int, folder: Path) -> int:
             write(world, world.reading(*SITES, tokens=tokens), folder)
         else:
             streamed(world, SITES, rows=tokens, pool=POOL)()
-    return _peak_of_this_process()
-
-
-def _peak_of_this_process() -> int:
-    """Bytes. On Linux `ru_maxrss` would not do: a child starts with what its parent held at the fork."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_of_this()
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from typing import Any, final
 import torch
 
 from experiments.benchmarks.harvest.capture import bare, settle
-from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.store import BATCH, streamed
 from experiments.benchmarks.harvest.worlds import CONTEXT, World, texts
 from experiments.benchmarks.rounds import Contender, rates
+from experiments.benchmarks.rows import Row, speed
 
 
 @final

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from experiments.benchmarks.harvest.capture import settle
-from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.rounds import Contender, rates
+from experiments.benchmarks.rows import Row, speed
 from hsae.activations.encoding import Rows
 from hsae.activations.shard import Shard
 from hsae.activations.store import Store

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 import torch
 
 from experiments.benchmarks.harvest.capture import bare, settle
-from experiments.benchmarks.harvest.rows import Row, speed
 from experiments.benchmarks.harvest.worlds import World, documents
 from experiments.benchmarks.rounds import Contender, median, rates
+from experiments.benchmarks.rows import Row, speed
 from hsae.activations.harvest import Reading, finish, harvest, result
 from hsae.activations.stream import Stream
 from hsae.activations.writer import StoreWriter

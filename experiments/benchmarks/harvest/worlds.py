@@ -31,6 +31,16 @@ SHAPES: dict[str, dict[str, Any]] = {
         "head_dim": 256,
         "vocab_size": 256_000,
     },
+    "gemma-3-270m": {
+        "model_type": "gemma3_text",
+        "hidden_size": 640,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 18,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "vocab_size": 262_144,
+    },
     "toy": {"model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 6}
     | {"num_attention_heads": 4, "vocab_size": 8192},
 }

@@ -1,9 +1,9 @@
 """The largest of many affine scores, for little more than the product itself.
 
 The k largest scores stand in the k groups with the largest maxima, since each of these groups has a score at
-least as large as any that is left. So only maxima of groups are gone through for all concepts. On a CPU the
-product is made in pieces whose scores are still in the cache when their maxima are taken, into one buffer:
-fresh memory for every block of rows would cost half as much as the product.
+least as large as any that is left. So only maxima of groups are gone through for all concepts. The product of
+a block of rows is one call, into one buffer: fresh memory for every block would cost half as much as the
+product, and pieces that stay in the cache cost more, where threads must meet behind each, than they save.
 """
 
 from typing import final
@@ -16,9 +16,6 @@ from torch.nn import functional
 GROUP = 32
 """Scores that share a maximum."""
 
-PIECE = 2048
-"""Concepts at once on a CPU, at most: 2 MB of scores for ROWS rows."""
-
 ROWS = 256
 """Rows that go through the matrix together: so many that reading it does not matter."""
 
@@ -29,44 +26,30 @@ class Largest:
 
     def __init__(self, weights: Float[Tensor, "concept d"], bias: Float[Tensor, " concept"]):
         self.concepts = len(weights)
-        pieces = -(-self.concepts // PIECE) if weights.device.type == "cpu" else 1
-        size = -(-self.concepts // (pieces * GROUP)) * GROUP
-        missing = pieces * size - self.concepts
-        # pieces of one size: what fills the last one up scores minus infinity, and is never among the largest
-        self._weights = functional.pad(weights, (0, 0, 0, missing)).unflatten(0, (-1, size))
-        self._bias = functional.pad(bias, (0, missing), value=-torch.inf).unflatten(0, (-1, size))
+        # what fills the groups up scores minus infinity, and is never among the largest
+        missing = -self.concepts % GROUP
+        self._weights = functional.pad(weights, (0, 0, 0, missing))
+        self._bias = functional.pad(bias, (0, missing), value=-torch.inf)
 
     def __call__(
         self, x: Float[Tensor, "row d"], k: int
     ) -> tuple[Float[Tensor, "row k"], Int[Tensor, "row k"]]:
         """Scores, falling, and their concepts; k is at most the number of concepts."""
-        pieces, size = self._bias.shape
-        buffer = torch.empty(pieces, min(ROWS, len(x)), size, dtype=x.dtype, device=x.device)
-        found = [self._block(some, k, buffer) for some in x.split(ROWS)]
+        buffer = torch.empty(min(ROWS, len(x)), len(self._bias), dtype=x.dtype, device=x.device)
+        found = [self._block(some, k, buffer[: len(some)]) for some in x.split(ROWS)]
         return torch.cat([scores for scores, _ in found]), torch.cat([concept for _, concept in found])
 
     def _block(
-        self, x: Float[Tensor, "row d"], k: int, buffer: Float[Tensor, "piece most size"]
+        self, x: Float[Tensor, "row d"], k: int, scores: Float[Tensor, "row padded"]
     ) -> tuple[Float[Tensor, "row k"], Int[Tensor, "row k"]]:
-        buffer = buffer.flatten()[: len(x) * self._bias.numel()].view(len(self._bias), len(x), -1)
-        maxima = []
-        for weights, bias, scores in zip(self._weights, self._bias, buffer, strict=True):
-            torch.addmm(bias, x, weights.T, out=scores)
-            # a group is every so many-th concept: neighbours in memory are compared side by side
-            maxima.append(scores.unflatten(1, (GROUP, -1)).amax(1))
-        groups = torch.cat(maxima, 1)
-        if k >= groups.shape[1]:
-            best = buffer.transpose(0, 1).flatten(1).topk(k)
+        torch.addmm(self._bias, x, self._weights.T, out=scores)
+        # a group is every so many-th concept: neighbours in memory are compared side by side
+        maxima = scores.unflatten(1, (GROUP, -1)).amax(1)
+        if k >= maxima.shape[1]:
+            best = scores.topk(k)
             return best.values, best.indices
-        concept = self._members(groups.topk(k, sorted=False).indices)
-        piece, place = concept // buffer.shape[2], concept % buffer.shape[2]
-        row = torch.arange(len(x), device=x.device)[:, None]
-        best = buffer[piece, row, place].topk(k)
+        first = maxima.topk(k, sorted=False).indices
+        steps = maxima.shape[1] * torch.arange(GROUP, device=x.device)
+        concept = (first[:, :, None] + steps).flatten(1)
+        best = scores.gather(1, concept).topk(k)
         return best.values, concept.gather(1, best.indices)
-
-    def _members(self, groups: Int[Tensor, "row k"]) -> Int[Tensor, "row member"]:
-        """The concepts of groups that are numbered piece after piece."""
-        size = self._bias.shape[1]
-        step = size // GROUP
-        first = groups // step * size + groups % step
-        return (first[:, :, None] + step * torch.arange(GROUP, device=groups.device)).flatten(1)

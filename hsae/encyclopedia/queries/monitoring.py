@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hsae.concepts import Taxonomy
 from hsae.encyclopedia.queries.largest import Largest
-from hsae.encyclopedia.queries.nulls import Nulls, standardised
+from hsae.encyclopedia.queries.nulls import Background, Nulls, standardised
+from hsae.encyclopedia.queries.nulls import fit as fit_nulls
 from hsae.encyclopedia.queries.nulls import load as load_nulls
 from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.encyclopedia.queries.prototypes import load as load_prototypes
@@ -62,6 +63,15 @@ class Monitor:
         p = self.nulls.p(z)
         score = z.float() * self.nulls.std[concept] + self.nulls.mean[concept]
         return Active(concept, score, z.float(), p, discoveries(p, tests=len(self.prototypes), rate=fdr))
+
+
+def fit(prototypes: Prototypes, background: Float[Tensor, "row d"]) -> Monitor:
+    """A monitor whose nulls are the scores of tokens of running text.
+
+    Which of them are of a concept is not known: p can only be too large.
+    """
+    own = torch.full((len(background),), -1)
+    return Monitor(prototypes, fit_nulls(prototypes, lambda: [Background(background, own)]))
 
 
 def load(folder: Path) -> Monitor:

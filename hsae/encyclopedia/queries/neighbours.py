@@ -1,8 +1,7 @@
-"""What lies near what: the concepts nearest to a vector, those that a concept is taken for, its card."""
+"""What lies near what: the concept that a word means, the concepts nearest to a vector or a concept."""
 
-from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, final
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,24 +11,51 @@ from hsae.concepts import Taxonomy
 from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.errors import UserError
 
+LISTED = 12
+"""Senses of a word that are told; a word of more has them in concepts.jsonl."""
+
 
 def find(taxonomy: Taxonomy, word: str) -> list[str]:
-    """Ids of the concepts that a word may mean: its id, or a name or lemma of them, case aside.
+    """Ids of the concepts that a word may mean: its id, with or without the source in front (`dog.n.01` of
+    `wn30:dog.n.01`), or else a name or lemma of them, case aside.
 
     Raises `UserError` with what is spelled alike where there is none.
     """
     if word in taxonomy.index:
         return [word]
-    wanted = word.casefold().replace("_", " ")
+    bare = [concept.id for concept in taxonomy if concept.id.partition(":")[2] == word]
+    if bare:
+        return bare
+    wanted = _plain(word)
     spelled: dict[str, list[str]] = {}
     for concept in taxonomy:
-        for form in {concept.name, *concept.lemmas}:
-            spelled.setdefault(form.casefold().replace("_", " "), []).append(concept.id)
+        for form in {_plain(said) for said in (concept.name, *concept.lemmas)}:
+            spelled.setdefault(form, []).append(concept.id)
     if wanted not in spelled:
-        near = get_close_matches(wanted, spelled, n=3)
+        near = get_close_matches(wanted, spelled, n=3) or get_close_matches(wanted, spelled, n=1, cutoff=0.0)
         hint = f"\nSpelled alike: {', '.join(near)}." if near else ""
         raise UserError(f"none of the {len(taxonomy)} concepts is called {word!r}.{hint}")
     return spelled[wanted]
+
+
+def sense(taxonomy: Taxonomy, word: str, *, key: str = "job.concept") -> str:
+    """The only concept that a word means. Raises `UserError` with the senses of one that means several, and
+    what to type for each (`key=id`)."""
+    found = find(taxonomy, word)
+    if len(found) == 1:
+        return found[0]
+    lines = [f"  {key}={_short(id)}   {taxonomy[id].gloss or taxonomy[id].name}" for id in found[:LISTED]]
+    more = [f"  and {len(found) - LISTED} more"] if len(found) > LISTED else []
+    raise UserError("\n".join([f"{word!r} means {len(found)} concepts here. Type one of:", *lines, *more]))
+
+
+def _short(id: str) -> str:
+    """An id as it may be typed: a colon would have to be quoted."""
+    return id.partition(":")[2] or id
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("_", " ")
 
 
 def nearest(prototypes: Prototypes, x: Float[Tensor, " d"], *, k: int) -> list[dict[str, Any]]:
@@ -43,90 +69,51 @@ def nearest_to(prototypes: Prototypes, id: str, *, k: int) -> list[dict[str, Any
     In whitened coordinates; a vector's length, which is how far its concept lies from the average one, does
     not enter.
     """
-    row = _row(prototypes, id)
-    cosine = (prototypes.rows @ prototypes.rows[row]).float()
-    cosine[row] = -torch.inf
+    cosine = cosines(prototypes, id)
+    cosine[row_of(prototypes, id)] = -torch.inf
     return _named(prototypes, cosine, k=min(k, len(prototypes) - 1))
 
 
-@final
-class HeldOut(NamedTuple):
-    """The mean of n contexts of a concept that its vector knows nothing of (role tune or test)."""
-
-    mean: Float[Tensor, " d"]
-    n: int
+def cosines(prototypes: Prototypes, id: str) -> Float[Tensor, " concept"]:
+    """Of a concept's vector with those of all, its own (1) among them."""
+    return (prototypes.rows @ prototypes.rows[row_of(prototypes, id)]).float()
 
 
-def confusers(prototypes: Prototypes, id: str, *, held_out: HeldOut | None, k: int) -> list[dict[str, Any]]:
-    """The k concepts that contexts of `id` are most easily taken for: nearest by |w_c - w_k|, with margins.
-
-        distance   D = |w_c - w_k|, in standard deviations within concepts
-        margin     (z - (w_c + w_k) / 2) . (w_c - w_k) / D with z of the held-out mean: how far contexts that
-                   w_c was not made of lie on c's side of the border
-        confusion  Phi(-margin sqrt(n / (n - 1))): the share of them on the other side, without bias if they
-                   are Gaussian around their mean with the covariance within (Lieberman & Resnikoff 1955)
-
-    Distances between means of few contexts are mostly noise, and the nearest are picked for it: only what was
-    held out tells a margin, so without it margin and confusion are None. Raises `UserError` for prototypes
-    without a whitener, whose distances have no unit.
-    """
-    if prototypes.whitener is None:
-        raise UserError("margins are in units of the spread within concepts: whiten the prototypes.")
-    row = _row(prototypes, id)
-    w = prototypes.rows.float() * prototypes.norm[:, None]
-    distance = torch.linalg.vector_norm(w - w[row], dim=1)
-    distance[row] = torch.inf
-    near = distance.topk(min(k, len(prototypes) - 1), largest=False)
-    named = [prototypes.ids[other] for other in near.indices.tolist()]
-    pairs = zip(named, near.values.tolist(), strict=True)
-    if held_out is None:
-        return [{"id": other, "distance": d, "margin": None, "confusion": None} for other, d in pairs]
-    z = (held_out.mean.to(prototypes.center) - prototypes.center) @ prototypes.whitener
-    other = w[near.indices]
-    margin = ((z - (w[row] + other) / 2) * (w[row] - other)).sum(1).double() / near.values
-    wider = (held_out.n / (held_out.n - 1)) ** 0.5 if held_out.n > 1 else torch.inf
-    share = torch.special.ndtr(-margin * wider)
-    columns = zip(pairs, margin.tolist(), share.tolist(), strict=True)
-    return [{"id": other, "distance": d, "margin": m, "confusion": p} for (other, d), m, p in columns]
+def kinship(taxonomy: Taxonomy, id: str, other: str) -> dict[str, Any]:
+    """How another concept is related: `edges` of the shortest way between the two `over` an ancestor of both
+    (through any parent; None where they have none), and a word for it, `kin`."""
+    up, across = _heights(taxonomy, id), _heights(taxonomy, other)
+    shared = [(up[row] + across[row], up[row], row) for row in up.keys() & across.keys()]
+    if not shared:
+        return {"edges": None, "over": None, "kin": "unrelated"}
+    edges, above, row = min(shared)
+    return {"edges": edges, "over": taxonomy.concepts[row].id, "kin": _word(above, edges - above)}
 
 
-def card(
-    taxonomy: Taxonomy,
-    prototypes: Prototypes,
-    id: str,
-    *,
-    n: Mapping[str, int],
-    error: float | None,
-    held_out: HeldOut | None,
-    k: int = 8,
-) -> dict[str, Any]:
-    """All that is known of a concept, ready for JSON.
-
-    `n` is the concept's contexts by role, `error` its relative error (None below two contexts), `held_out`
-    what margins are taken of. Prototypes without a whitener have no confusers to tell.
-    """
-    concept = taxonomy[id]
-    row = taxonomy.index[id]
-    senses = [other.id for other in taxonomy if other.name == concept.name and other.id != id]
-    return {
-        "id": id,
-        "name": concept.name,
-        "gloss": concept.gloss,
-        "pos": concept.pos,
-        "model": prototypes.model,
-        "site": prototypes.site,
-        "contexts": dict(n),
-        "relative_error": error,
-        "path": [taxonomy.concepts[above].name for above in taxonomy.ancestors(row)[::-1]],
-        "parents": list(concept.parents),
-        "children": [taxonomy.concepts[child].id for child in taxonomy.children[row]],
-        "senses": senses,
-        "nearest": nearest_to(prototypes, id, k=k),
-        "confusers": [] if prototypes.whitener is None else confusers(prototypes, id, held_out=held_out, k=k),
-    }
+def _heights(taxonomy: Taxonomy, id: str) -> dict[int, int]:
+    """Row of each ancestor, the concept itself among them, and how many edges it stands above."""
+    height, frontier = {taxonomy.index[id]: 0}, [id]
+    step = 0
+    while frontier:
+        step += 1
+        above = {parent for one in frontier for parent in taxonomy[one].parents}
+        frontier = [parent for parent in above if taxonomy.index[parent] not in height]
+        height |= {taxonomy.index[parent]: step for parent in frontier}
+    return height
 
 
-def _row(prototypes: Prototypes, id: str) -> int:
+def _word(up: int, down: int) -> str:
+    """What stands `up` edges up and `down` down again is called."""
+    words = {(0, 0): "itself", (1, 0): "parent", (0, 1): "child", (1, 1): "sibling"}
+    if (up, down) in words:
+        return words[up, down]
+    if not up or not down:
+        return "ancestor" if up else "descendant"
+    return {(2, 1): "aunt", (1, 2): "niece", (2, 2): "cousin"}.get((up, down), f"{up} up, {down} down")
+
+
+def row_of(prototypes: Prototypes, id: str) -> int:
+    """The row of a concept's vector. Raises `UserError` for one that has none."""
     if id not in prototypes.index:
         raise UserError(
             f"the concept {id!r} has no vector at {prototypes.site or 'this site'}: "

@@ -156,6 +156,10 @@ class Prototypes:
         whitener = None if self.whitener is None else self.whitener.to(device)
         return replace(self, **tensors, whitener=whitener)
 
+    def rounded(self, dtype: Dtype) -> "Prototypes":
+        """The same at rest in another precision."""
+        return replace(self, unit=_encode(functional.normalize(self.unit.float()), dtype))
+
     def save(self, folder: Path) -> None:
         """Tensors and ids, then the card."""
         tensors = {"unit": self.unit, "norm": self.norm, "center": self.center}

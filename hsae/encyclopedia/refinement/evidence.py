@@ -1,11 +1,20 @@
 """What is known of each concept when it is decided whether to read more of it."""
 
+from functools import lru_cache
+from typing import NamedTuple, final
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hsae.encyclopedia.convergence.curve import RelativeError, effective_dimensions, relative_error
 from hsae.encyclopedia.encyclopedia import Encyclopedia, RawRows
-from hsae.encyclopedia.refinement.margins import Margins, concept_means, nearest_confusers, retrieval_margins
+from hsae.encyclopedia.refinement.margins import (
+    Margins,
+    MarginSums,
+    concept_means,
+    margin_sums,
+    nearest_confusers,
+)
 from hsae.encyclopedia.refinement.senses import senses
 from hsae.encyclopedia.refinement.stopping import Evidence, Rule, pseudo_word_p
 from hsae.encyclopedia.whitening import discriminants, whitener
@@ -18,33 +27,48 @@ def evidence(
     book: Encyclopedia, site: str, rule: Rule, *, exhausted: Bool[np.ndarray, " concept"]
 ) -> Evidence:
     """The evidence at one site, from contexts of the roles fit and tune."""
-    rows = _whitened(book, site)
-    margin = _margins(rows, book, rule.level)
-    axes = discriminants(_means(rows, len(exhausted)), min(DIRECTIONS, rows.x.shape[1]))
-    error = error_of(book, site, level=rule.level)
+    seen, error = _seen(book, site), error_of(book, site, level=rule.level)
     templates, sources = kinds(book)
     return Evidence(
         count=_read(book),
         error=np.sqrt(error.upper),
-        margin=margin.lower,
+        margin=seen.margins.margins(rule.level).lower,
         templates=templates,
         sources=sources,
-        split=senses(rows.x @ axes, rows.concept, concepts=len(exhausted)).split,
-        null_p=_null_p(book, site),
+        split=seen.split,
+        null_p=_null_p(book, site, error),
         exhausted=exhausted,
+    )
+
+
+@final
+class _Seen(NamedTuple):
+    """What all whitened rows together say."""
+
+    margins: MarginSums
+    split: Bool[np.ndarray, " concept"]
+
+
+@lru_cache(maxsize=1)  # the rule, the policy and the makers of contexts ask in turns, of the same book
+def _seen(book: Encyclopedia, site: str) -> _Seen:
+    rows = _whitened(book, site)
+    known = concept_means(rows.x, rows.concept, concepts=len(book.taxonomy))
+    axes = discriminants(known.mean[known.count > 0], min(DIRECTIONS, rows.x.shape[1]))
+    return _Seen(
+        margin_sums(rows.x, rows.concept, rows.template, nearest_confusers(known)),
+        senses(rows.x @ axes, rows.concept, concepts=len(book.taxonomy)).split,
     )
 
 
 def margins_of(book: Encyclopedia, site: str, *, level: float = 0.95) -> Margins:
     """How surely each concept is found among its confusers; see `hsae.encyclopedia.refinement.margins`."""
-    return _margins(_whitened(book, site), book, level)
+    return _seen(book, site).margins.margins(level)
 
 
 def confusers_of(book: Encyclopedia, site: str, *, neighbours: int) -> Int[np.ndarray, "concept neighbour"]:
-    """The concepts that each is most easily taken for, nearest first; -1 where there are fewer."""
-    rows = _whitened(book, site)
-    known = concept_means(rows.x, rows.concept, concepts=len(book.taxonomy))
-    return nearest_confusers(known, neighbours=neighbours)
+    """The concepts that each is most easily taken for (`margins.NEIGHBOURS` at most), nearest first; -1 where
+    there are fewer."""
+    return _seen(book, site).margins.confusers[:, :neighbours]
 
 
 def error_of(book: Encyclopedia, site: str, *, level: float) -> RelativeError:
@@ -65,12 +89,13 @@ def kinds(
     """How many different templates, and sources, each concept's contexts of the roles fit and tune have."""
     found = []
     for number in range(len(book.shards)):
-        block = book.block(number)
-        seen = block.table["role"] < 2
-        concept = block.table["concept"][seen].astype(np.int64)
+        of, concepts = book.columns(number)
+        seen = of["role"] < 2
+        concept = of["concept"][seen].astype(np.int64)
         for name in ("template", "source"):
-            pairs = np.unique(np.stack([concept, block.table[name][seen].astype(np.int64)]), axis=1)
-            found.append(np.bincount(pairs[0], minlength=len(block.rows)))
+            kind = of[name][seen].astype(np.int64)
+            kinds = int(kind.max(initial=0)) + 1
+            found.append(np.bincount(np.unique(concept * kinds + kind) // kinds, minlength=concepts))
     return np.concatenate(found[::2]), np.concatenate(found[1::2])
 
 
@@ -87,27 +112,15 @@ def _whitened(book: Encyclopedia, site: str) -> RawRows:
     return rows._replace(x=rows.x @ w)
 
 
-def _margins(rows: RawRows, book: Encyclopedia, level: float) -> Margins:
-    known = concept_means(rows.x, rows.concept, concepts=len(book.taxonomy))
-    confusers = nearest_confusers(known)
-    return retrieval_margins(rows.x, rows.concept, rows.template, confusers, level=level)
-
-
-def _means(rows: RawRows, concepts: int) -> Float[np.ndarray, "known d"]:
-    known = concept_means(rows.x, rows.concept, concepts=concepts)
-    return known.mean[known.count > 0]
-
-
-def _null_p(book: Encyclopedia, site: str) -> Float[np.ndarray, " concept"]:
+def _null_p(book: Encyclopedia, site: str, error: RelativeError) -> Float[np.ndarray, " concept"]:
     """How likely a word without a meaning is to be as reliable, a single context of each."""
-    if book.controls is None:
+    if (controls := book.controls) is None:
         return np.full(len(book.taxonomy), np.nan)
-    concepts, words = (_single(one, site) for one in (book, book.controls))
-    pseudo = np.array([concept.id.startswith("control:pseudo_word") for concept in book.controls.taxonomy])
-    return pseudo_word_p(concepts, words[pseudo & ~np.isnan(words)])
+    words = _single(controls, error_of(controls, site, level=0.95))
+    pseudo = np.array([concept.id.startswith("control:pseudo_word") for concept in controls.taxonomy])
+    return pseudo_word_p(_single(book, error), words[pseudo & ~np.isnan(words)])
 
 
-def _single(book: Encyclopedia, site: str) -> Float[np.ndarray, " concept"]:
+def _single(book: Encyclopedia, error: RelativeError) -> Float[np.ndarray, " concept"]:
     """Reliability of a single context: 1 / (1 + n e^2)."""
-    squared = error_of(book, site, level=0.95).squared
-    return 1 / (1 + book.count().numpy() * squared)
+    return 1 / (1 + book.count().numpy() * error.squared)

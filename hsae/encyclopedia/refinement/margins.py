@@ -100,6 +100,33 @@ def retrieval_margins(
     of them are beaten (Berger 1982). A confuser that has no other template than t keeps t. Concepts whose
     confusers are all -1 are passed over, so that a look may judge only those that are due.
     """
+    return margin_sums(x, concept, template, confusers, block=block).margins(level)
+
+
+@final
+class MarginSums(NamedTuple):
+    """Sums over templates of margins against each confuser: what bounds of every level follow from."""
+
+    total: Float[np.ndarray, "concept neighbour"]
+    squares: Float[np.ndarray, "concept neighbour"]
+    used: Float[np.ndarray, "concept neighbour"]
+    """Templates."""
+    confusers: Int[np.ndarray, "concept neighbour"]
+
+    def margins(self, level: float) -> Margins:
+        """The margins with their bounds at a level; see `retrieval_margins`."""
+        return _over_templates(*self, level)
+
+
+def margin_sums(
+    x: Float[np.ndarray, "row d"],
+    concept: Int[np.ndarray, " row"],
+    template: Int[np.ndarray, " row"],
+    confusers: Int[np.ndarray, "concept neighbour"],
+    *,
+    block: int = 256,
+) -> MarginSums:
+    """The sums behind `retrieval_margins`, a block of cells at a time."""
     concepts = len(confusers)
     own = concept_means(x, concept, concepts=concepts)
     cells = _cells(x, concept, template, own)
@@ -116,7 +143,7 @@ def retrieval_margins(
         total[rows] += of @ margin
         squares[rows] += of @ margin**2
         used[rows] += of @ present
-    return _over_templates(total, squares, used, confusers, level)
+    return MarginSums(total, squares, used, confusers)
 
 
 @final

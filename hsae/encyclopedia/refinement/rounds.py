@@ -53,6 +53,8 @@ class Choices(NamedTuple):
     """Of the encyclopedia and the number of the round; those with the largest are read."""
     evidence: Callable[[Encyclopedia, Bool[np.ndarray, " concept"]], Evidence]
     """Of the encyclopedia, and of which concepts no maker has another context."""
+    confusers: Callable[[Encyclopedia], Int[np.ndarray, "concept neighbour"]] | None = None
+    """What each concept is most easily taken for, as makers are told; -1 where there are fewer."""
 
 
 def refine(
@@ -84,7 +86,9 @@ def refine(
             break
         for shard, rows in _by_shard(plan.rows, earlier.block_size):
             if not work.done(number, shard):
-                wanted = Wanted(rows, [plan.had[row] for row in rows], rounds.each)
+                confusers = {row: plan.confusers[row] for row in rows}
+                had = [plan.had[row] for row in rows]
+                wanted = Wanted(rows, had, rounds.each, confusers=confusers)
                 items = list(choices.contexts(work.book, wanted))
                 _read_shard(work, number, shard, items, wanted, lm=lm, reading=reading, stage=stage)
             yield number, work.tokens
@@ -137,12 +141,15 @@ class _Plan(NamedTuple):
     rows: list[int]
     had: Mapping[int, int]
     """Contexts of each of them that the makers were asked for before."""
+    confusers: Mapping[int, list[int]]
+    """What each of them is most easily taken for, when the round begins."""
     decisions: Decisions
 
     def to_json(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
             "had": [self.had[row] for row in self.rows],
+            "confusers": [self.confusers[row] for row in self.rows],
             "status": self.decisions.status,
             "look": self.decisions.look.tolist(),
             "reason": self.decisions.reason,
@@ -151,7 +158,8 @@ class _Plan(NamedTuple):
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "_Plan":
         decisions = Decisions(said["status"], np.array(said["look"]), said["reason"])
-        return cls(said["rows"], dict(zip(said["rows"], said["had"], strict=True)), decisions)
+        had, confusers = (dict(zip(said["rows"], said[of], strict=True)) for of in ("had", "confusers"))
+        return cls(said["rows"], had, confusers, decisions)
 
 
 @final
@@ -247,7 +255,17 @@ def _decide(work: _Work, number: int, rounds: Rounds, choices: Choices, before: 
         # ties, such as those of concepts that nothing is known of, go by the taxonomy's order
         picked = sorted(active[np.argsort(-score, kind="stable")[:most]].tolist())
     asked = work.asked(rounds.each, number)
-    return _Plan(picked, {row: int(asked[row]) for row in picked}, decisions)
+    had = {row: int(asked[row]) for row in picked}
+    return _Plan(picked, had, _confusers(book, choices, picked), decisions)
+
+
+def _confusers(book: Encyclopedia, choices: Choices, rows: Sequence[int]) -> dict[int, list[int]]:
+    """Once for a round: each shard that it writes would change them a little, and going through all concepts
+    is dear."""
+    if choices.confusers is None or not rows:
+        return {row: [] for row in rows}
+    nearest = choices.confusers(book)
+    return {row: [other for other in nearest[row].tolist() if other >= 0] for row in rows}
 
 
 def _final(work: _Work, rounds: Rounds, choices: Choices, before: Decisions | None) -> Decisions:
