@@ -71,7 +71,8 @@ def make(taxonomy: Taxonomy, settings: Settings, *, seed: int, wanted: Wanted | 
     The corpus is read once, however many concepts there are. Raises `UserError` where neither a concept of
     the taxonomy has an example nor text is named, and where the text cannot be read.
     """
-    if not _reads_text(settings) and not any(concept.examples for concept in taxonomy):
+    nothing = not _reads_text(settings) and not any(concept.examples for concept in taxonomy)
+    if nothing and wanted is None:  # a refinement asks others too, and counts what each of them gave
         raise UserError(
             f"contexts=[natural]: of {len(taxonomy)} concepts none has an example, and no text is named.\n"
             "Type contexts.natural.path=<a text file, or a folder of them>, or contexts.natural.corpus=brown."
@@ -119,7 +120,8 @@ class Natural(Iterator[Context]):
             sequence = examples + [context for context in found.pop(row, ()) if context.text not in known]
             sequence = sequence[: self._settings.per_concept]
             yield from sequence[before : None if each is None else before + each]
-        if said := ", ".join(f"{n:,} {why}" for why, n in sorted(self.passed.items())):
+        said = ", ".join(f"{n:,} {why}" for why, n in sorted(self.passed.items()))
+        if said and len(rows) == len(self._taxonomy):  # not for every handful that a refinement asks for
             console.say(f"natural sentences: passed over {said}")
 
     def _documents(self) -> Iterator[documents.Document]:

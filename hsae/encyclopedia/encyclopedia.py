@@ -9,6 +9,7 @@ controls/          the same of strings that are no concepts, read in the same co
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -263,6 +264,16 @@ class Encyclopedia:
         """The numbers of that table without the texts, and how many concepts the shard has."""
         with self._file(self.shards[number]) as file:
             return {name: file[f"contexts/{name}"][()] for name in COLUMNS}, len(file["rows"])
+
+    def by_source(self, stage: int) -> dict[str, int]:
+        """How many contexts of each source the stage of this number added."""
+        found: Counter[str] = Counter()
+        for path in self.shards:
+            with self._file(path) as file:
+                names = [name.decode() for name in file["contexts/names/source"][()]]
+                added = file["contexts/source"][()][file["contexts/stage"][()] == stage]
+                found.update(dict(zip(names, np.bincount(added, minlength=len(names)).tolist(), strict=True)))
+        return dict(sorted(found.items()))
 
     @cached_property
     def _counts(self) -> Int64[np.ndarray, "concept role"]:

@@ -113,6 +113,9 @@ def run(job: Job) -> dict[str, int | float | str]:
     else:
         _read_all(job, lm, earlier, reading, stage)
     made = Encyclopedia(job.out)
+    added = made.by_source(stage.number)
+    job.say("contexts added: " + ", ".join(f"{n:,} {source}" for source, n in added.items() if n))
+    job.log.table("contexts added", ["source", "contexts"], [[*line] for line in added.items()])
     if too_long := made.stages[-1]["too_long"]:
         concept, template = too_long[0]
         job.say(f"{len(too_long)} contexts do not fit into the model, such as {template} of {concept}")
