@@ -17,7 +17,7 @@ __all__ = ["language_model", "load"]
 _HOLDS = {
     "cards": "hsae.encyclopedia.queries.cards",
     "convergence": "hsae.encyclopedia.convergence.table",
-    "crossvalidation": "hsae.interpreters.folds",
+    "crossvalidation": "hsae.interpreters.judging.folds",
     "detection": "hsae.encyclopedia.queries.detection",
     "difference": "hsae.encyclopedia.queries.compare",
     "encyclopedia": "hsae.encyclopedia",
@@ -28,7 +28,7 @@ _HOLDS = {
     "nearest": "hsae.encyclopedia.queries.text",
     "prototypes": "hsae.encyclopedia.queries.prototypes",
     "rereading": "hsae.encyclopedia.rereading",
-    "retrieval": "hsae.interpreters.retrieval",
+    "retrieval": "hsae.interpreters.unseen.retrieval",
     "sae": "hsae.sae",
     "store": "hsae.activations.store",
     "teacher": "hsae.geometry",

@@ -85,8 +85,10 @@ def _command(words: Sequence[str]) -> int:
         start()
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(words, error) from None
-    except ValueError as error:  # flags that contradict each other; what jobs raise does not get here
-        raise ConfigError(str(error)) from None
+    except (
+        ValueError
+    ) as error:  # flags that contradict each other, stage=9; what jobs raise does not get here
+        raise (ConfigError(str(error)) if _flagged(words) else _explained(words, error)) from None
     finally:
         ended_well = _close(os.environ.pop(SWEEP, None))
     return max((result.code for result in results), default=0) if ended_well is None else int(not ended_well)
@@ -101,6 +103,10 @@ def _explained(words: Sequence[str], error: Exception) -> ConfigError:
         except ConfigError as explained:
             return explained
     return build.diagnose(overrides, error)
+
+
+def _flagged(words: Sequence[str]) -> bool:
+    return any(word.startswith("-") for word in words) and not {"-m", "--multirun"} & set(words)
 
 
 def _sets(word: str) -> bool:
@@ -165,6 +171,8 @@ def _tell(outcome: execute.Outcome) -> None:
         console.say(f"made in {console.duration(outcome.seconds)}: {outcome.folder}")
     if outcome.metrics:
         console.say(f"  {console.headline(outcome.metrics, most=8)}")
+    for page in sorted(outcome.folder.glob("*.html")):
+        console.say(f"  page: {page}")
 
 
 def _show(config: Config) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
@@ -35,6 +35,8 @@ class Need:
     apart: tuple[str, ...] = ()
     """Keys of which what was typed, there or below, is the reader's own matter: `stage` means that
     `stage.rounds=2` is not asked of the stage before."""
+    without: str = ""
+    """What to type to do without it, where one can."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,38 @@ def require(address: Address, reader: str) -> Artifact:
     """An input of the job `reader`, verified. Raises MissingInput with the command that makes it."""
     artifact = find(address)
     if artifact is None:
-        raise MissingInput(
-            f"{reader} reads what job={address.job} makes, and {address.folder} is not there.\n"
-            f"{_others(address)}Make it with\n  {address.command}"
-        )
+        raise _missing([address], reader)
     return artifact.verify()
+
+
+def require_all(reader: Address, without: Mapping[str, str]) -> dict[str, Artifact]:
+    """All inputs, by their roles. Raises MissingInput with every command that is needed, in the order in
+    which they run, and with what to type to do without, by role."""
+    absent = {role: of for role, of in reader.inputs.items() if not of.folder.exists()}
+    if absent:
+        spared = dict.fromkeys(without[role] for role in absent)
+        raise _missing(list(absent.values()), reader.job, "" if "" in spared else " ".join(spared))
+    return {role: require(of, reader.job) for role, of in reader.inputs.items()}
+
+
+def unmade(address: Address) -> Iterator[Address]:
+    """This artifact and what it is made from, as far as they are not there: inputs before their readers."""
+    if not address.folder.exists():
+        for of in address.inputs.values():
+            yield from unmade(of)
+        yield address
+
+
+def _missing(absent: Sequence[Address], reader: str, without: str = "") -> MissingInput:
+    commands = list(dict.fromkeys(of.command for address in absent for of in unmade(address)))
+    first = absent[0]
+    how = "Make it with" if len(commands) == 1 else f"Type these {len(commands)}, one after another:"
+    return MissingInput(
+        f"{reader} reads what job={first.job} makes, and {first.folder} is not there.\n"
+        + _others(first)
+        + "\n  ".join((how, *commands))
+        + (f"\nOr do without: {without}" if without else "")
+    )
 
 
 @contextmanager
@@ -346,7 +375,8 @@ def _hash(path: Path) -> str:
 
 def _check_file(folder: Path, name: str, manifest: Mapping[str, Any], *, whole: bool) -> None:
     path, facts = folder / name, manifest["files"][name]
-    cure = REPAIRED if manifest["kind"] == "store" and path.suffix == ".h5" else REMADE
+    again = f"Make it again:\n  {manifest['command']} force=true" if manifest.get("command") else REMADE
+    cure = REPAIRED if manifest["kind"] == "store" and path.suffix == ".h5" else again
     if not path.is_file():
         raise damaged(folder, f"{name} is missing", cure)
     if path.stat().st_size != facts["bytes"]:
@@ -366,7 +396,9 @@ def _others(address: Address) -> str:
             continue
         wanted, had = _flat(address.choices), _flat(choices)
         differing = [key for key in {**wanted, **had} if wanted.get(key) != had.get(key)]
-        listed = ", ".join(f"{key}={had.get(key)} where {wanted.get(key)} is asked" for key in differing[:3])
+        # what both of them say says most: another stage's makers of contexts follow from the stage
+        told = [key for key in differing if key in wanted and key in had] or differing
+        listed = ", ".join(f"{key}={had.get(key)} where {wanted.get(key)} is asked" for key in told[:3])
         near.append((len(differing), folder.name, listed or "other inputs"))
     if not near:
         return ""

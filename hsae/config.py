@@ -151,7 +151,7 @@ class Stop(Part):
     hopeless_after: PositiveInt
     """Contexts before a concept may be called dead."""
     hopeless_p: Annotated[float, Field(gt=0, lt=1)]
-    """It is, if a pseudo-word is as reliable with a higher probability."""
+    """It is, if contexts with nothing in common would set it apart as far with a higher probability."""
 
 
 class Kept(Part):

@@ -144,8 +144,25 @@ def sizes(estimate: Mapping[str, Number]) -> str:
 
 
 def headline(metrics: Mapping[str, Number], most: int = 4) -> str:
-    """The first few numbers of a job in one line."""
-    return "  ".join(f"{name} {number(value)}" for name, value in list(metrics.items())[:most])
+    """The first few numbers of a job in one line, an interval behind its number: `accuracy 0.9 [0.8, 1]`."""
+    bounds = {name: _bounds(metrics, name) for name in metrics}
+    hidden = {bound for pair in bounds.values() for bound in pair}
+    shown = [name for name in metrics if name not in hidden][:most]
+    return "  ".join(f"{name} {number(metrics[name])}{_interval(metrics, bounds[name])}" for name in shown)
+
+
+def _bounds(metrics: Mapping[str, Number], name: str) -> tuple[str, ...]:
+    """The names of a number's bounds: the two after it where they are `low` and `high`, or its own."""
+    own = (f"{name}_low", f"{name}_high")
+    if all(bound in metrics for bound in own):
+        return own
+    names = list(metrics)
+    after = tuple(names[names.index(name) + 1 :][:2])
+    return after if after == ("low", "high") else ()
+
+
+def _interval(metrics: Mapping[str, Number], bounds: Sequence[str]) -> str:
+    return f" [{', '.join(number(metrics[bound]) for bound in bounds)}]" if bounds else ""
 
 
 def duration(seconds: float) -> str:

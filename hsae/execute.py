@@ -81,7 +81,8 @@ def execute(config: Config) -> Outcome:
     address = build.address(config)
     there = None if config.force else artifact.find(address)
     if there is None:
-        inputs = {role: artifact.require(of, address.job) for role, of in address.inputs.items()}
+        spared = {role: need.without for role, need in job.needs(config).items()}
+        inputs = artifact.require_all(address, spared)
         with artifact.claimed(address, afresh=config.force) as partial:
             # whoever held the lock until now may just have made it
             there = None if config.force else artifact.find(address)
@@ -129,10 +130,11 @@ def lacking(configs: Sequence[Config]) -> list[str]:
     for config in configs:
         address = build.address(config)
         for needed in address.inputs.values() if config.force or not address.folder.exists() else ():
-            if needed.fingerprint not in made and not needed.folder.exists():
-                wanting[needed.fingerprint] = (
-                    f"{address.job} reads {needed.folder}; make it with\n    {needed.command}"
-                )
+            for of in () if needed.fingerprint in made else artifact.unmade(needed):
+                if of.fingerprint in made:
+                    continue
+                said = f"{address.job} reads {of.folder}; make it with\n    {of.command}"
+                wanting.setdefault(of.fingerprint, said)
         made.add(address.fingerprint)
     return list(wanting.values())
 

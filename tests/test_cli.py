@@ -13,7 +13,9 @@ import pytest
 import toyhouse
 from toyhouse import inside, outside
 
+from hsae import __main__ as command
 from hsae.__main__ import overrides_first
+from hsae.execute import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,8 @@ def test_all_mistakes_of_a_configuration_are_told_at_once_with_their_cures(conf:
         (("job=grow", "seed=1,2"), "seed=1,2: several values are a sweep: add -m"),
         (("job=grow", "seed=[1"), "seed=[1: cannot be read"),
         (("job=grow", "hardware=gpu"), "hardware=gpu: no such option; did you mean cpu?"),
+        (("job=grow", "stage=9"), "stage=9: no such option ("),
+        (("job=grow", "stage=9,raw", "-m"), "stage=9: no such option ("),
         (("job=grow", "+train.k.l=3"), "train.k: no such key"),
         (("job=grow", "~train"), "train: is missing"),
         (("job=grow", "stage=raw"), "the contexts 'raw' are not among those chosen: contexts=[toy]"),
@@ -225,6 +229,13 @@ def test_more_options_can_come_from_another_folder(conf: Path, tmp_path: Path):
     )
     done = inside("job=grow", "train=long", "--config-dir", "mine", "--cfg", "job", cwd=tmp_path)
     assert "batch: 7" in done.stdout
+
+
+def test_a_page_that_was_written_is_named(tmp_path: Path, capsys):
+    (tmp_path / "card.html").write_text("")
+    for state in ("made", "there"):
+        command._tell(Outcome(state, tmp_path, {}, 1.0))
+        assert f"page: {tmp_path / 'card.html'}" in capsys.readouterr().out
 
 
 def test_results_are_plain_lines_where_there_is_no_terminal(conf: Path, tmp_path: Path):

@@ -25,6 +25,20 @@ def test_numbers_are_short(value, shown: str):
     assert console.number(value) == shown
 
 
+def test_an_interval_stands_behind_its_number():
+    found = {
+        "accuracy": 0.9,
+        "low": 0.88,
+        "high": 0.92,
+        "chance": 0.1,
+        "lost": 0,
+        "lost_low": -1,
+        "lost_high": 2,
+    }
+    assert console.headline(found, most=3) == "accuracy 0.9 [0.88, 0.92]  chance 0.1  lost 0 [-1, 2]"
+    assert console.headline({"low": 1, "n": 2}) == "low 1  n 2"
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.31, "0.3 s"), (12.4, "12 s"), (245.0, "4 min 5 s"), (59.7, "1 min 0 s")]
 )

@@ -72,8 +72,9 @@ def test_the_choices_of_an_input_are_found_through_the_command_line_of_its_reade
 def test_an_altered_input_is_not_read(outputs: str):
     made = run(build.compose(["job=grow", outputs]))
     (made.folder / "rows.txt").write_text("0 0\n0 9\n0 2\n")
-    with pytest.raises(UserError, match="rows.txt is not what was written"):
+    with pytest.raises(UserError, match="rows.txt is not what was written") as told:
         run(build.compose(["job=pick", outputs]))
+    assert str(told.value).endswith(f"Make it again:\n  hsae job=grow {outputs} force=true")
 
 
 def test_a_job_killed_in_the_middle_ends_as_if_it_had_not_been(outputs: str, tmp_path: Path):

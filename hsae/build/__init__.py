@@ -1,6 +1,6 @@
 """The one door to Hydra: overrides in; a checked `Config`, plugins and addresses out."""
 
-from hsae.build.addresses import address, job_module, neighbour
+from hsae.build.addresses import address, job_module, neighbour, words
 from hsae.build.compose import compose, conf_dir, diagnose, from_hydra, settle, spelled
 from hsae.build.lines import expand, keys, needs_of, quoted, without
 from hsae.build.mistakes import Mistaken
@@ -24,4 +24,5 @@ __all__ = [
     "settle",
     "spelled",
     "without",
+    "words",
 ]

@@ -39,6 +39,12 @@ def address(config: Config) -> Address:
     )
 
 
+def words(text: str, *, most: int) -> str:
+    """A text as part of a slug: `A dog's life` -> `a-dog-s-life`; empty where it has no letter or digit."""
+    spaced = (letter if letter.isalnum() else " " for letter in text.lower())
+    return "-".join("".join(spaced).split())[:most]
+
+
 def neighbour(config: Config, need: Need) -> Config:
     """The config with which another job would be run to make what this one reads."""
     replaced = keys(need.overrides)
@@ -50,5 +56,11 @@ def neighbour(config: Config, need: Need) -> Config:
 
 def command(config: Config) -> str:
     """What a person types to run this config's job."""
-    said = without(config.overrides, ("force", "dry_run", "steps"))
+    said = _once(without(config.overrides, ("force", "dry_run", "steps")))
     return shlex.join(["hsae", *sorted(said, key=lambda override: key(override) != "job")])
+
+
+def _once(overrides: tuple[str, ...]) -> list[str]:
+    """Of what was typed twice, what counts: the last."""
+    last = {(override[:1] == "~", key(override)): at for at, override in enumerate(overrides)}
+    return [overrides[at] for at in sorted(last.values())]

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hsae.build.lines import expand, keys, parse, without
+from hsae.build.lines import expand, keys, literal, parse, without
 from hsae.build.mistakes import Mistaken, check, nearest
 from hsae.config import Config
 from hsae.errors import ConfigError, UserError
@@ -42,10 +42,11 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def spelled(override: str) -> str:
-    """`stage=2` as `stage=generated`, for Hydra takes no number for the name of an option."""
+    """What Hydra reads as it was meant: `stage=2` as `stage=generated`, for it takes no number for the name
+    of an option, and a text as a text."""
     name, sign, values = override.partition("=")
     if name != "stage" or not sign:
-        return override
+        return literal(override)
     names = _stages(conf_dir())
     return f"stage={','.join(names.get(value.strip(), value) for value in values.split(','))}"
 
@@ -66,26 +67,36 @@ def _compose(conf: Path, overrides: tuple[str, ...]) -> Config:
 def _whole(conf: Path, overrides: tuple[str, ...]) -> Config:
     with _hydra(conf):
         try:
-            return from_hydra(hydra.compose("config", list(overrides)), overrides)
-        except (HydraException, OmegaConfBaseException) as error:
+            composed = hydra.compose("config", list(overrides))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: stage=9
+            raise diagnose(overrides, error) from None
+        try:
+            return from_hydra(composed, overrides)
+        except OmegaConfBaseException as error:
             raise diagnose(overrides, error) from None
 
 
+APART = ("job", "interpreter", "policy")
+"""Groups that are put into what the other overrides compose."""
+
+
 def _in_halves(conf: Path, overrides: tuple[str, ...]) -> Config | None:
-    """The job put into what the other overrides compose, each composed once and remembered.
+    """A group put into what the other overrides compose, each composed once and remembered.
 
     A pipeline asks for many jobs over the same choices, and Hydra takes 80 ms for each. None where the halves
     depend on each other (an experiment that sets keys of its job) or where there is a mistake to be told.
     """
-    rest = without(overrides, ("job",))
-    job = tuple(override for override in overrides if override not in rest)
-    if not job or not rest:
+    halves = ((group, without(overrides, (group,))) for group in APART)
+    group, rest = next(((group, rest) for group, rest in halves if rest != overrides), ("", ()))
+    if not rest:
         return None
+    own = tuple(override for override in overrides if override not in rest)
     try:
         base = _compose(conf, rest)
-        if base.job != _compose(conf, (f"job={base.job.name}",)).job:
+        told = getattr(base, group)
+        if told != getattr(_compose(conf, (f"{group}={told.name}",)), group):
             return None
-        return base.model_copy(update={"job": _compose(conf, job).job, "overrides": overrides})
+        return base.model_copy(update={group: getattr(_compose(conf, own), group), "overrides": overrides})
     except ConfigError:
         return None
 

@@ -1,6 +1,7 @@
 """Overrides as text: `sae.k=8`, `sae=topk,flat`, and lines of several."""
 
 import itertools
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -27,6 +28,31 @@ def without(overrides: Iterable[str], keys: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+PROSE = ("job.text", "notes")
+"""Keys whose value is a text for people: commas, brackets and apostrophes in it are no grammar."""
+
+
+def literal(override: str) -> str:
+    """`job.text=Is it, then?` as `job.text="Is it, then?"`, for the shell took the quotes.
+
+    A value that stands in quotes of its own (or is nothing at all) is left to Hydra: so texts are swept.
+    """
+    name, sign, value = override.partition("=")
+    if name.lstrip("+") not in PROSE or not sign or value in ("", "null") or _in_quotes(override):
+        return override
+    # a backslash means itself, but before what ends a text or begins an interpolation
+    said = re.sub(r'(\\+)(?="|\$\{|\Z)', r"\1\1", value).replace('"', '\\"').replace("${", "\\${")
+    return f'{name}="{said}"'
+
+
+def _in_quotes(override: str) -> bool:
+    value = override.partition("=")[2].strip()
+    try:
+        return value[:1] in "'\"" and value[-1:] in "'\"" and parse(override) is not None
+    except ConfigError:
+        return False
+
+
 def parse(override: str) -> Override:
     """Hydra's reading of one override. Raises ConfigError for one that cannot be read."""
     try:
@@ -43,12 +69,12 @@ def expand(line: str | Sequence[str]) -> list[tuple[str, ...]]:
     """
     axes: dict[str, list[str]] = {}
     for word in shlex.split(line) if isinstance(line, str) else line:
-        override = parse(word)
+        override = parse(said := literal(word))
         name = override.get_key_element()
         if override.is_discrete_sweep():
             axes[name] = [f"{name}={value}" for value in override.sweep_string_iterator()]
         else:
-            axes[name] = [word]
+            axes[name] = [said]
     return list(itertools.product(*axes.values()))
 
 

@@ -2,7 +2,8 @@
 
 A context-free grammar with equal chances (`skeletons`), except that no production is used twice in a sentence
 while another is left. The role belongs to the skeleton, so what is judged stands in sentences of another
-build; the template too, so that its effect can be told from the concept's.
+build; the template too, so that its effect can be told from the concept's. An example is quoted in skeletons
+of its own role alone: where it is judged as a natural sentence, nothing was fitted on its words.
 """
 
 import re
@@ -83,7 +84,7 @@ def _contexts(kin: Kin, row: int, seed: int) -> Iterator[Context]:
     """All sentences about one concept, one after another."""
     concept = kin.taxonomy.concepts[row]
     known = Known(kin, row)
-    shelf = [skeleton for skeleton in skeletons(concept.pos) if skeleton.needs <= known.things]
+    shelf = [skeleton for skeleton in skeletons(concept.pos) if known.fill(skeleton)]
     salt = f"{seed}/{concept.id}"
     shelf = in_turns(sorted(shelf, key=lambda skeleton: unit_interval(skeleton.id, salt=salt)))
     seen: set[str] = set()
@@ -138,15 +139,24 @@ class Known:
             "child": kin.children(row)[:RELATIVES],
         }
         # a quotation mark inside would end the quotation
-        self.examples = [text for text in kin.taxonomy.concepts[row].examples if '"' not in text]
+        told = (" ".join(text.split()) for text in kin.taxonomy.concepts[row].examples if '"' not in text)
+        self.examples: dict[Role, list[str]] = {}
+        for text in dict.fromkeys(told):
+            self.examples.setdefault(role_of(text), []).append(text)
         has = {name for name, rows in self.others.items() if rows}
         has |= {"gloss"} if kin.facts[row].has_gloss else set()
-        self.things = has | ({"example"} if self.examples else set())
+        self.things = frozenset(has)
+
+    def fill(self, skeleton: Skeleton) -> bool:
+        """Whether there is all that it needs."""
+        has_example = {"example"} if skeleton.role in self.examples else set()
+        return skeleton.needs <= self.things | has_example
 
     def facts(self, skeleton: Skeleton, draw: Draw) -> Facts:
         """The facts for one sentence, with one of the siblings, children or examples."""
         chosen = {name: rows[draw(rows)] for name, rows in self.others.items() if name in skeleton.needs}
         facts = self.kin.with_others(self.row, **chosen)
         if "example" in skeleton.needs:
-            facts.around["example"] = self.examples[draw(self.examples)]
+            own = self.examples[skeleton.role]
+            facts.around["example"] = own[draw(own)]
         return facts

@@ -179,6 +179,7 @@ class Encyclopedia:
         for here, number, node in self._by_shard(sites, pooling):
             center = totals[number] / (n > 0).sum()
             length[here, number] = np.linalg.norm(_fit(node, "mean") - center, axis=1)
+        length[length == 0] = np.nan  # a concept by itself is its own centre: no share of nothing
         error = np.sqrt(squares / np.maximum(n * (n - 1), 1)[:, None]) / length
         return torch.from_numpy(np.where(n[:, None] > 1, error, np.nan)).float()
 

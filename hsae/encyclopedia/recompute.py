@@ -83,9 +83,10 @@ def recompute(
             block = book.block(number)
             contexts = block.table.contexts([book.taxonomy.concepts[row].id for row in block.rows])
         except (UserError, ValueError, IndexError) as problem:  # a text that is no UTF-8, a row of nothing
-            said = f"its shard {book.shards[number].name} cannot be read: {str(problem).splitlines()[0]}"
-            lost = [Difference(book.taxonomy.concepts[row].id, "", said) for row in mine]
-            yield Recomputed(len(mine), 0, math.inf, lost)
+            name, why = book.shards[number].name, str(problem).splitlines()[0].rpartition("damaged: ")[2]
+            why = "a row points out of its table" if isinstance(problem, IndexError) else why
+            said = f"{name} cannot be read ({why}), and with it {len(mine):,} concepts"
+            yield Recomputed(len(mine), 0, math.inf, [Difference("", name, said)])
         else:
             concepts = np.searchsorted(block.rows, mine)
             yield _of_block(lm, book, block, contexts, concepts, tolerance, batch_tokens)

@@ -1,6 +1,7 @@
 """Which concept an activation is of: one final class a file, held to tests/interpreters/test_contract.py.
 
-The names below load on first use, so that `hsae.interpreters.judged` stays cheap for those who only compare
+What a fitted one is worth is asked in `judging`; what can be said of concepts that none was fitted on, in
+`unseen`. The names below load on first use, so that `judging.judged` stays cheap for those who only compare
 what was judged.
 """
 

@@ -62,6 +62,16 @@ def _answerable(roles: Roles) -> Roles:
     return roles._replace(tune=roles.tune.chosen(seen))
 
 
+def of_one_width(book: Encyclopedia, sites: Sequence[str]) -> list[str]:
+    """The sites themselves. Raises UserError where they differ in width: one interpreter reads one."""
+    if len({book.d(site) for site in sites}) > 1:
+        raise UserError(
+            f"the sites {', '.join(sites)} have different widths, and one interpreter reads one.\n"
+            f"Type site={sites[-1]}"
+        )
+    return list(sites)
+
+
 def rows_of(book: Encyclopedia, sites: Sequence[str], role: Role) -> Rows:
     """Raw rows of one role at all sites, [row d] for a single one. Raises UserError where there are none."""
     of = [book.rows(site, role=role) for site in sites]

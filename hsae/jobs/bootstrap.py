@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hsae.lm import LM
 
 WRITES = "encyclopedia"
-FORMAT = 3
+FORMAT = 4
 
 CONFUSERS = 8
 """Concepts that a concept is most easily taken for, as makers of contexts are told."""
@@ -73,7 +73,9 @@ def _writer(config: Config) -> str | None:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.layers)
-    return f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}"
+    name = f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}"
+    # a stage that is read whole knows neither policy nor seed
+    return f"{name}-{config.policy.name}-seed{config.seed}" if config.stage.rounds else name
 
 
 def estimate(config: Config) -> dict[str, str | int]:
@@ -94,12 +96,15 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 
 def run(job: Job) -> dict[str, int | float | str]:
+    from hsae.concepts.chosen import chosen_taxonomy
     from hsae.encyclopedia import Encyclopedia
     from hsae.encyclopedia.writer import Reading, Stage
     from hsae.lm import chosen_lm
 
     config = job.config
     earlier = Encyclopedia(job.inputs["earlier"].folder) if "earlier" in job.inputs else None
+    # before the model is loaded: concepts that are not to be had are told at once
+    taxonomy = earlier.taxonomy if earlier else chosen_taxonomy(config)
     lm = chosen_lm(config)
     reading = Reading(
         sites=config.layers.resolve(lm.layers),
@@ -111,10 +116,14 @@ def run(job: Job) -> dict[str, int | float | str]:
     if config.stage.rounds and earlier is not None:
         _refine(job, lm, earlier, reading, stage)
     else:
-        _read_all(job, lm, earlier, reading, stage)
+        _read_all(job, lm, taxonomy, earlier, reading, stage)
     made = Encyclopedia(job.out)
     added = made.by_source(stage.number)
-    job.say("contexts added: " + ", ".join(f"{n:,} {source}" for source, n in added.items() if n))
+    job.say("contexts added: " + (", ".join(f"{n:,} {source}" for source, n in added.items() if n) or "none"))
+    if status := made.stages[-1].get("status"):
+        job.say("concepts after it: " + ", ".join(f"{n:,} {state}" for state, n in status.items()))
+        if not status.get("active") and not any(added.values()):
+            job.say("none was worth another context: encyclopedia.stop says when one is")
     job.log.table("contexts added", ["source", "contexts"], [[*line] for line in added.items()])
     if too_long := made.stages[-1]["too_long"]:
         concept, template = too_long[0]
@@ -123,15 +132,20 @@ def run(job: Job) -> dict[str, int | float | str]:
     return _headline(made)
 
 
-def _read_all(job: Job, lm: "LM", earlier: "Encyclopedia | None", reading: "Reading", stage: "Stage") -> None:
+def _read_all(
+    job: Job,
+    lm: "LM",
+    taxonomy: "Taxonomy",
+    earlier: "Encyclopedia | None",
+    reading: "Reading",
+    stage: "Stage",
+) -> None:
     """All contexts of every concept, and of the controls."""
-    from hsae.concepts.chosen import chosen_taxonomy
     from hsae.contexts.chosen import chosen_contexts
     from hsae.encyclopedia.encyclopedia import CONTROLS
     from hsae.encyclopedia.writer import block_size, write
 
     config = job.config
-    taxonomy = earlier.taxonomy if earlier else chosen_taxonomy(config)
     contexts = chosen_contexts(config, taxonomy)
     blocks = write(lm, taxonomy, contexts, job.out, reading=reading, stage=stage, earlier=earlier)
     for _ in job.progress(blocks, total=-(-len(taxonomy) // block_size(lm.d)), desc="blocks of concepts"):
@@ -170,7 +184,7 @@ def _refine(job: Job, lm: "LM", earlier: "Encyclopedia", reading: "Reading", sta
     from hsae.policies.view import View
 
     config, chosen = job.config, job.config.stage
-    site = files.studied_site(config, earlier.sites) if config.site else earlier.sites[-1]
+    site = files.studied_or_last(config, earlier.sites)
     policy, settings = build.plugin("policy", config.policy)
     rule = Rule(**config.encyclopedia.stop.model_dump())
     choices = Choices(

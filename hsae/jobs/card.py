@@ -7,18 +7,19 @@ What stands in the taxonomy, how many contexts it rests on, how sure its mean is
 held-out contexts are taken for, and how that changes from layer to layer.
 """
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from hsae import build, json_file
 from hsae.artifact import Need
 from hsae.config import Config, Listed, Part
+from hsae.errors import ConfigError
 from hsae.execute import Job
 from hsae.lm import files
 
 if TYPE_CHECKING:
-    from hsae.encyclopedia import Encyclopedia
+    pass
 
 WRITES = "cards"
 FORMAT = 1
@@ -37,7 +38,10 @@ class Settings(Part):
     shrinkage: Annotated[float, Field(ge=0, le=1)]
 
 
-def needs(config: Config) -> dict[str, Need]:  # noqa: ARG001  the same keys name the encyclopedia
+def needs(config: Config) -> dict[str, Need]:
+    """Raises ConfigError without a concept."""
+    if not all(word.strip() for word in config.job.concept):
+        raise ConfigError("job=card tells of a concept, and none is named.\nType job.concept=dog")
     return {"encyclopedia": Need(config.encyclopedia.made_by)}
 
 
@@ -50,8 +54,7 @@ def choices(config: Config) -> dict[str, object]:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
-    letters = (letter if letter.isalnum() else " " for letter in " ".join(config.job.concept).lower())
-    words = "-".join("".join(letters).split())[:40] or "concept"
+    words = build.words(" ".join(config.job.concept), most=40) or "concept"
     return f"{files.model_name(config.model)}-{place}-{config.concepts.name}-{config.stage.name}-{words}"
 
 
@@ -69,7 +72,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     config, settings = job.config, job.config.job
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
     ids = list(dict.fromkeys(sense(book.taxonomy, word) for word in settings.concept))
-    site = _site(config, book)
+    site = files.studied_or_last(config, book.sites)
     found = cards(
         book,
         ids,
@@ -78,17 +81,12 @@ def run(job: Job) -> dict[str, int | float | str]:
         contexts=settings.contexts,
         shrinkage=settings.shrinkage,
     )
-    (job.out / CARDS).write_text(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    json_file.write(found, job.out / CARDS)
     told = Told(files.model_name(config.model), config.stage.name, found)
     (job.out / PAGE).write_text(page(told), encoding="utf-8")
     for card in found:
         _say(job, card)
     return _headline(found)
-
-
-def _site(config: Config, book: "Encyclopedia") -> str:
-    """The one that is named, else the last: the same that a refinement looks at."""
-    return files.studied_site(config, book.sites) if config.site is not None else book.sites[-1]
 
 
 def _say(job: Job, card: dict[str, Any]) -> None:

@@ -8,13 +8,12 @@ the arithmetic that decides them, and beside what replaces them: error with a bo
 of variance, samples to convergence with censoring, the null of unrelated concepts.
 """
 
-import json
 from collections.abc import Mapping
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
+from hsae import json_file
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.execute import Job
@@ -69,30 +68,21 @@ def run(job: Job) -> dict[str, int | float | str]:
 
     config = job.config
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
-    sites = [files.studied_site(config, book.sites)] if config.site is not None else book.sites
+    sites = files.studied_sites(config, book.sites)
     rule = Rule(**config.encyclopedia.stop.model_dump())
     found = {}
     for site in job.progress(sites, total=len(sites), desc="sites"):
-        found[site] = _finite(_of_site(job, book, site, rule))
+        found[site] = json_file.finite(_of_site(job, book, site, rule))
         _tell(job, site, found[site])
-    (job.out / TABLE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    json_file.write(found, job.out / TABLE)
     last = found[sites[-1]]
     return {
         "concepts": len(book.taxonomy),
         "converged": f"{last['status'].get('converged', 0)} of {len(book.taxonomy)}",
         **_known("median_error", last["error"]["median"]),
         **_known("contexts_for_reliability_0.9", last["components"]["contexts"]),
-        "historical": last["historical"]["said"],
+        "test_of_2025": last["historical"]["said"],
     }
-
-
-def _finite(found: Any) -> Any:
-    """The same with null for what is not finite: JSON has no infinity, and a page shows a dash."""
-    if isinstance(found, dict):
-        return {name: _finite(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return [_finite(value) for value in found]
-    return None if isinstance(found, float) and not isfinite(found) else found
 
 
 def _known(name: str, value: float | None) -> dict[str, float]:
@@ -239,21 +229,23 @@ def _unrelated(job: Job, book: "Encyclopedia", site: str) -> dict[str, Any]:
 
 
 def _curves(book: "Encyclopedia", decisions: "Decisions", rule: "Rule") -> dict[str, Any]:
-    """Contexts to convergence, by the concepts' roots; what has not converged is censored at its count."""
+    """Contexts to convergence, by the branches of the taxonomy; what has not converged is censored at its
+    count."""
     import numpy as np
 
+    from hsae.concepts.categories import ABOVE, categories
     from hsae.encyclopedia.convergence.survival import compare_categories, curves_by_category
 
     converged = np.array([status == "converged" for status in decisions.status])
     count = (book.count(role="fit") + book.count(role="tune")).numpy()
     looks = np.array(rule.looks)[np.maximum(decisions.look, 0)]
     n = np.where(converged, np.minimum(looks, count), count)
-    roots = [([row, *book.taxonomy.ancestors(row)])[-1] for row in range(len(book.taxonomy))]
-    names = [book.taxonomy.concepts[root].name for root in roots]
-    every = {"all": ["all"] * len(names), "by root": names}
+    branch = categories(book.taxonomy.parents)
+    names = ["above all" if row == ABOVE else book.taxonomy.concepts[row].name for row in branch]
+    every = {"all": ["all"] * len(names), "by branch": names}
     found = {}
-    for kind, categories in every.items():
-        curves = curves_by_category(n, converged, categories)
+    for kind, groups in every.items():
+        curves = curves_by_category(n, converged, groups)
         found[kind] = {
             name: {key: np.asarray(value).tolist() for key, value in curve._asdict().items()}
             for name, curve in curves.items()

@@ -8,12 +8,11 @@ Left out whole are templates, or sources: families of templates, corpora. All ro
 rows by which stages were steered (fit and tune) are judged too; job=interpret judges the role test, once.
 """
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from hsae import build
+from hsae import build, json_file
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import ConfigError, UserError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from hsae.encyclopedia import Encyclopedia
     from hsae.interpreters.base import Interpreter, Rows
-    from hsae.interpreters.folds import Fold
+    from hsae.interpreters.judging.folds import Fold
 
 WRITES = "crossvalidation"
 FORMAT = 1
@@ -86,14 +85,12 @@ def _compared(config: Config) -> list[Config]:
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
     from hsae.hardware import device
-    from hsae.interpreters.folds import FILE, folds_of, judge_all
-    from hsae.interpreters.places import of_one_width
-    from hsae.interpreters.roles import rows_of
+    from hsae.interpreters.judging.folds import FILE, folds_of, judge_all
+    from hsae.interpreters.roles import of_one_width, rows_of
 
     config = job.config
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
-    named = [files.studied_site(config, book.sites)] if config.site is not None else book.sites
-    sites = of_one_width(book, named)
+    sites = of_one_width(book, files.studied_sites(config, book.sites))
     rows = rows_of(book, sites, "all")
     fold, names = _folds(job, book, sites, rows)
     folds = list(folds_of(rows, fold, seed=config.seed))
@@ -103,7 +100,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     steps = judge_all(make, rows, folds, device=device(config.hardware.device))
     judged = list(job.progress(steps, total=len(folds) * len(make), desc="folds"))
     found = _found(job, rows, fold, folds, names, judged, len(book.taxonomy))
-    (job.out / FILE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    json_file.write(found, job.out / FILE)
     return _headline(job, found)
 
 
@@ -111,7 +108,7 @@ def _folds(job: Job, book: "Encyclopedia", sites: list[str], rows: "Rows") -> tu
     """The fold of each row, and what stands in each fold."""
     import numpy as np
 
-    from hsae.interpreters.folds import dealt
+    from hsae.interpreters.judging.folds import dealt
 
     settings, template = job.config.job, rows.template.numpy()
     if settings.by == "template":
@@ -150,8 +147,8 @@ def _found(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from hsae.interpreters.crossed import macro
-    from hsae.interpreters.folds import summary
+    from hsae.interpreters.judging.crossed import macro
+    from hsae.interpreters.judging.folds import summary
 
     asked = np.sort(np.concatenate([one.test for one in folds]))
     right: dict[str, np.ndarray] = {}

@@ -9,14 +9,13 @@ neighbours), each with an interval and the null of permuted concepts; which conc
 their means are uncertain; which concepts only one of them knows.
 """
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from hsae import build
+from hsae import build, json_file
 from hsae.artifact import Need
 from hsae.config import Config, Listed, Part
 from hsae.errors import ConfigError
@@ -75,8 +74,7 @@ def choices(config: Config) -> dict[str, object]:
 
 def slug(config: Config) -> str:
     place = files.site_label(config.model, config.studied.layers)
-    letters = (letter if letter.isalnum() else " " for letter in " ".join(config.job.other).lower())
-    other = "-".join("".join(letters).split())[:50]
+    other = build.words(" ".join(config.job.other), most=50)
     of = f"{config.concepts.name}-{config.stage.name}-against-{other}"
     return f"{files.model_name(config.model)}-{place}-{of}"
 
@@ -95,7 +93,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     found = compare(
         first, second, seed=config.seed, draws=settings.draws, most=settings.most, fdr=settings.fdr
     )
-    (job.out / FOUND).write_text(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    json_file.write(found, job.out / FOUND)
     (job.out / PAGE).write_text(page(found), encoding="utf-8")
     _say(job, found)
     return _headline(found)
@@ -110,7 +108,7 @@ def _sides(job: Job) -> "tuple[Side, Side]":
     sides = []
     for role, config in zip(("encyclopedia", "other"), configs, strict=True):
         book = Encyclopedia(job.inputs[role].folder)
-        site = files.studied_site(config, book.sites) if config.site is not None else book.sites[-1]
+        site = files.studied_or_last(config, book.sites)
         label = f"{files.model_name(config.model)}, stage {config.stage.name}, {site}"
         sides.append(Side(book, site, label))
     first, second = sides

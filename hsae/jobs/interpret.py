@@ -7,18 +7,17 @@ hsae job=interpret interpreter=lda,linear,mlp,hierarchical stage=raw,templates j
 Fitted on contexts of the role fit, calibrated on tune, judged on test, whose templates neither has seen.
 
 scores.json has every score beside its controls; judged.npz what was made of each test row, for whoever
-compares two interpreters on the same rows (hsae.interpreters.judged).
+compares two interpreters on the same rows (hsae.interpreters.judging.judged).
 """
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from hsae import build
+from hsae import build, json_file
 from hsae.artifact import Need
 from hsae.config import Config, Part
-from hsae.errors import ConfigError, UserError
+from hsae.errors import ConfigError
 from hsae.execute import Job
 from hsae.lm import files
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from hsae.interpreters.roles import Reading
 
 WRITES = "interpreter"
-FORMAT = 2
+FORMAT = 3
 
 SCORES = "scores.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -76,9 +75,10 @@ def needs(config: Config) -> dict[str, Need]:
                 f"job.controls: {' and '.join(REREAD)} read the contexts again, and HatCat's file "
                 f"{config.encyclopedia.path} holds no texts.\nType job.controls=[permuted,noise]"
             )
-        found["reread"] = Need("reread")
+        without = f"job.controls=[{','.join(name for name in settings.controls if name not in REREAD)}]"
+        found["reread"] = Need("reread", without=without)
         if other:
-            found["judge_reread"] = Need("reread", other, apart=("stage",))
+            found["judge_reread"] = Need("reread", other, apart=("stage",), without=without)
     return found
 
 
@@ -108,11 +108,11 @@ def estimate(config: Config) -> dict[str, str | int]:
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.interpreters.base import check_seen
     from hsae.interpreters.calibration import assess, fit_temperature
-    from hsae.interpreters.conformal import halves
-    from hsae.interpreters.roles import Reading
+    from hsae.interpreters.judging.conformal import halves
+    from hsae.interpreters.roles import Reading, of_one_width
 
     book, judge = _books(job)
-    sites = _sites(job.config, book)
+    sites = of_one_width(book, files.studied_sites(job.config, book.sites))
     if job.config.job.split == "concept":
         return _by_concept(job, book, sites)
     reading = Reading(book, judge, sites)
@@ -135,7 +135,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     }
     _keep_rows(job, judge, sites, found)
     _keep(job, interpreter, scores, book, sites)
-    return _headline(job, scores)
+    return _headline(job, json_file.finite(scores))
 
 
 def _books(job: Job) -> "tuple[Encyclopedia, Encyclopedia]":
@@ -146,24 +146,13 @@ def _books(job: Job) -> "tuple[Encyclopedia, Encyclopedia]":
     return book, Encyclopedia(job.inputs["judge"].folder, model=book.model) if "judge" in job.inputs else book
 
 
-def _sites(config: Config, book: "Encyclopedia") -> list[str]:
-    """The one that is named, else all of the encyclopedia's."""
-    found = [files.studied_site(config, book.sites)] if config.site is not None else book.sites
-    if len({book.d(site) for site in found}) > 1:
-        raise UserError(
-            f"the sites {', '.join(found)} have different widths, and one interpreter reads one.\n"
-            f"Type site={found[-1]}"
-        )
-    return found
-
-
 def _by_concept(job: Job, book: "Encyclopedia", sites: list[str]) -> dict[str, int | float | str]:
     """The historical split: accuracies on the concepts of training, of validation and of test. Raises
     `UserError`, with the reason, for an interpreter that refuses to be asked for what it never saw."""
-    from hsae.interpreters.assessment import interval
     from hsae.interpreters.base import check_seen
-    from hsae.interpreters.by_concept import WHY, by_concept
     from hsae.interpreters.calibration import assess
+    from hsae.interpreters.judging.assessment import interval
+    from hsae.interpreters.judging.by_concept import WHY, by_concept
     from hsae.interpreters.roles import rows_of
 
     parts = by_concept(rows_of(book, sites, "all"), concepts=len(book.taxonomy))
@@ -204,7 +193,7 @@ def _fit(job: Job, interpreter: "Interpreter", fit: "Rows", tune: "Rows") -> Non
 def _scores(
     job: Job, interpreter: "Interpreter", found: "Assessment", calibration: "Rows", test: "Rows"
 ) -> dict[str, Any]:
-    from hsae.interpreters.assessment import scores
+    from hsae.interpreters.judging.assessment import scores
 
     miss, seed = job.config.job.miss, job.config.seed
     return {"split": "role", **scores(interpreter, found, calibration, test, miss=miss, seed=seed)}
@@ -215,7 +204,7 @@ def _controls(
 ) -> dict[str, Any]:
     """Accuracies where there is less to be found, and how sure the interpreter is of what is no concept."""
     from hsae.encyclopedia.rereading import Rereading
-    from hsae.interpreters.controls import control, less
+    from hsae.interpreters.judging.controls import control, less
 
     seed, names, book = job.config.seed, job.config.job.controls, reading.fit
     folder = lambda of: job.inputs["reread" if of is book else "judge_reread"].folder
@@ -239,7 +228,7 @@ def _firing(
     reading: "Reading",
     permuted: "Mapping[str, Any] | None",
 ) -> dict[str, Any]:
-    from hsae.interpreters.firing import alarms, firing, noise, words
+    from hsae.interpreters.judging.firing import alarms, firing, noise, words
 
     seed, names = job.config.seed, job.config.job.controls
     others = {"noise": noise(reading.roles.test, seed=seed)} if "noise" in names else {}
@@ -254,7 +243,7 @@ def _firing(
 
 
 def _matrix(job: Job, reading: "Reading") -> list[dict[str, Any]]:
-    from hsae.interpreters.matrix import matrix
+    from hsae.interpreters.judging.matrix import matrix
     from hsae.interpreters.roles import by_source
 
     fit = by_source(reading.fit, reading.sites, "fit")
@@ -270,7 +259,7 @@ def _keep_rows(job: Job, judge: "Encyclopedia", sites: list[str], found: "Assess
     import numpy as np
 
     from hsae.encyclopedia.sampled import sampled_of
-    from hsae.interpreters import judged
+    from hsae.interpreters.judging import judged
 
     rows, numbers = judge.rows(sites[0], role="test"), np.int32
     judged.save(
@@ -294,12 +283,13 @@ def _keep(
 
     shelf.save(interpreter, job.out, sites_named=sites, model=book.model)
     (job.out / CHECKPOINT).unlink(missing_ok=True)
-    (job.out / SCORES).write_text(json.dumps(scores, indent=1) + "\n")
+    json_file.write(json_file.finite(scores), job.out / SCORES)
 
 
 def _headline(job: Job, scores: "Mapping[str, Any]") -> dict[str, int | float | str]:
     columns = ["value", "low", "high"]
-    line = lambda name, of: [name, *(round(of[bound], 4) for bound in columns)]
+    short = lambda value: None if value is None else round(value, 4)  # an interval of one owner has no ends
+    line = lambda name, of: [name, *(short(of[bound]) for bound in columns)]
     names = ("accuracy", "nll", "brier", "coverage", "set_size")
     job.log.table("scores on held-out templates", ["score", *columns], [line(n, scores[n]) for n in names])
     beside = {name: scores["controls"][name] for name in SHOWN if name in scores["controls"]}
@@ -311,7 +301,11 @@ def _headline(job: Job, scores: "Mapping[str, Any]") -> dict[str, int | float | 
         lines = [[one[column] for column in columns] for one in scores["matrix"]]
         job.log.table("accuracy by source", columns, lines)
     return {
-        **{name: round(scores["accuracy"][key], 4) for name, key in HEAD.items()},
+        **{
+            name: round(value, 4)
+            for name, key in HEAD.items()
+            if (value := scores["accuracy"][key]) is not None
+        },
         "chance": round(scores["chance"], 6),
         **{name: round(of["value"], 4) for name, of in beside.items()},
         "ece": round(scores["ece"], 4),

@@ -6,12 +6,12 @@ monitor.json has the tokens with their concepts, the most specific first, each w
 timeline.html shows them; prototypes and nulls lie beside them for whoever reads another text.
 """
 
-import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from hsae import json_file
 from hsae.artifact import Need
 from hsae.build.contents import contents
 from hsae.config import Config, Part
@@ -40,15 +40,18 @@ class Settings(Part):
     fdr: Annotated[float, Field(gt=0, lt=1)]
     """False discovery rate within a token, over all concepts."""
     top: PositiveInt
+    against: Literal["words", "text"]
+    """The tokens that a concept's scores are held against: `words` of other concepts, in contexts of the role
+    tune; or running `text`, of which most names nothing, so that p says whether a token names anything."""
     background: PositiveInt
-    """Tokens of the split train of the corpus that the nulls are fitted on."""
+    """Tokens of the split train of the corpus, where text is the null."""
     dtype: Literal["float32", "float16", "int8"]
     shrinkage: Annotated[float, Field(ge=0, le=1)]
 
 
 def needs(config: Config) -> dict[str, Need]:
     """Raises ConfigError without a text."""
-    if not config.job.text:
+    if not (config.job.text or "").strip():
         raise ConfigError("job=monitor reads a text, and none is given.\nType 'job.text=\"The dog ran.\"'")
     return {"encyclopedia": Need(config.encyclopedia.made_by)}
 
@@ -76,7 +79,7 @@ def estimate(config: Config) -> dict[str, str | int]:
     return {
         "concepts": concepts,
         "bytes": size * facts.d * concepts + 4 * facts.d**2,
-        **cost.passes(config, config.job.background),
+        **cost.passes(config, config.job.background if config.job.against == "text" else cost.CONTEXT),
     }
 
 
@@ -94,7 +97,7 @@ def run(job: Job) -> dict[str, int | float | str]:
     words, rows = _read(lm, settings.text, site)
     active = monitor.active(rows, fdr=settings.fdr, top=settings.top)
     told = describe(active, words, ids=monitor.prototypes.ids, taxonomy=book.taxonomy)
-    (job.out / TOLD).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    json_file.write(told, job.out / TOLD)
     page = Monitored(
         tokens=told,
         model=files.model_name(config.model),
@@ -105,9 +108,7 @@ def run(job: Job) -> dict[str, int | float | str]:
         rows=monitor.nulls.rows,
     )
     (job.out / PAGE).write_text(timeline(page), encoding="utf-8")
-    for token in told:
-        names = ", ".join(f"{one['name']} (p={one['p']:.2g})" for one in token["concepts"])
-        job.say(f"{token['token']!r}: {names or '-'}")
+    _say(job, told)
     return {
         "tokens": len(told),
         "with_a_concept": sum(bool(token["concepts"]) for token in told),
@@ -116,13 +117,20 @@ def run(job: Job) -> dict[str, int | float | str]:
     }
 
 
-def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "Monitor":
-    """The prototypes, and their nulls on tokens of the corpus; both are kept."""
-    from dataclasses import replace
+def _say(job: Job, told: "list[dict[str, Any]]") -> None:
+    """The tokens that have a concept, a line each, and how many have none."""
+    for token in told:
+        if token["concepts"]:
+            names = ", ".join(f"{one['name']} (p={one['p']:.2g})" for one in token["concepts"])
+            job.say(f"{token['token']!r}: {names}")
+    without = sum(not token["concepts"] for token in told)
+    job.say(f"no concept, beyond chance, at {without} of {len(told)} tokens")
 
-    from hsae.activations import Reading, Stream
-    from hsae.corpora.chosen import chosen_corpus
+
+def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "Monitor":
+    """The prototypes and their nulls; both are kept."""
     from hsae.encyclopedia.queries.monitoring import fit
+    from hsae.encyclopedia.queries.other_words import other_words
     from hsae.encyclopedia.queries.prototypes import Prototypes
 
     settings = job.config.job
@@ -137,12 +145,25 @@ def _fitted(job: Job, lm: "LM", book: "Encyclopedia", site: str) -> "Monitor":
     ).to(lm.device)
     for why, n in prototypes.left_out.items():
         job.say(f"{n} concepts are left out: {why}")
-    reading = replace(Reading.of(job.config, lm.layers), sites=[site], tokens=None)
-    stream = Stream(lm, chosen_corpus(job.config), reading, limits={})
-    monitor = fit(prototypes, stream.rows(site, "train", 0, settings.background))
+    if settings.against == "words":
+        monitor = fit(prototypes, *other_words(book, site, prototypes))
+    else:
+        monitor = fit(prototypes, _text(job, lm, site))
     monitor.prototypes.save(job.out)
     monitor.nulls.save(job.out)
     return monitor
+
+
+def _text(job: Job, lm: "LM", site: str) -> "Tensor":
+    """Tokens of the split train of the corpus."""
+    from dataclasses import replace
+
+    from hsae.activations import Reading, Stream
+    from hsae.corpora.chosen import chosen_corpus
+
+    reading = replace(Reading.of(job.config, lm.layers), sites=[site], tokens=None)
+    stream = Stream(lm, chosen_corpus(job.config), reading, limits={})
+    return stream.rows(site, "train", 0, job.config.job.background)
 
 
 def _read(lm: "LM", text: str, site: str) -> "tuple[list[str], Tensor]":

@@ -7,12 +7,12 @@ nearest.json has them with their cosines; hsae.encyclopedia.queries.text.nearest
 Python.
 """
 
-import json
 from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from hsae import json_file
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import ConfigError
@@ -34,7 +34,7 @@ class Settings(Part):
 
 def needs(config: Config) -> dict[str, Need]:
     """Raises ConfigError without a text."""
-    if not config.job.text:
+    if not (config.job.text or "").strip():
         raise ConfigError(
             "job=nearest reads a text, and none is given.\nType 'job.text=\"a small [[furry pet]]\"'"
         )
@@ -67,12 +67,11 @@ def run(job: Job) -> dict[str, int | float | str]:
     config, settings = job.config, job.config.job
     lm = chosen_lm(config)
     book = Encyclopedia(job.inputs["encyclopedia"].folder, model=lm.fingerprint)
-    # the last where none is named: the same that a refinement looks at
-    site = files.studied_site(config, book.sites) if config.site is not None else book.sites[-1]
+    site = files.studied_or_last(config, book.sites)
     found = nearest_to_text(
         lm, book, settings.text, site=site, k=settings.neighbours, shrinkage=settings.shrinkage
     )
-    (job.out / NEAREST).write_text(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    json_file.write(found, job.out / NEAREST)
     columns = ["concept", "id", "cosine", "path"]
     for one in found["pooled"]:
         rows = [

@@ -44,8 +44,7 @@ def choices(config: Config) -> dict[str, object]:
 
 
 def slug(config: Config) -> str:
-    words = "".join(letter if letter.isalnum() else " " for letter in _title(config).lower()).split()
-    return "-".join(words)[:60] or "report"
+    return build.words(_title(config), most=60) or "report"
 
 
 def estimate(config: Config) -> dict[str, str | int]:

@@ -10,12 +10,11 @@ activations of the others. (ii) Registration: the mean of n contexts joins the m
 and has to be told from all of them. A closed softmax has no answer for what it never saw, and is refused.
 """
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from hsae import build
+from hsae import build, json_file
 from hsae.artifact import Need
 from hsae.config import Config, Part
 from hsae.errors import UserError
@@ -28,16 +27,13 @@ if TYPE_CHECKING:
 
     from hsae.encyclopedia import Encyclopedia
     from hsae.interpreters.base import Rows
-    from hsae.interpreters.held_out import HeldOut
     from hsae.interpreters.open_vocabulary import OpenVocabulary
-    from hsae.interpreters.texts import Texts
-    from hsae.interpreters.zero_shot import Question
+    from hsae.interpreters.unseen.held_out import HeldOut
+    from hsae.interpreters.unseen.texts import Texts
+    from hsae.interpreters.unseen.zero_shot import Question
 
 WRITES = "retrieval"
 FORMAT = 1
-
-EMBED = "embed"
-"""The site before the first layer: what the token itself would retrieve."""
 
 
 class Settings(Part):
@@ -78,44 +74,23 @@ def estimate(config: Config) -> dict[str, str | int]:
 
 def run(job: Job) -> dict[str, int | float | str]:
     from hsae.encyclopedia import Encyclopedia
-    from hsae.interpreters.held_out import hold_out
-    from hsae.interpreters.places import of_one_width
-    from hsae.interpreters.retrieval import FILE
-    from hsae.interpreters.texts import Texts
+    from hsae.interpreters.roles import of_one_width
+    from hsae.interpreters.unseen.held_out import hold_out
+    from hsae.interpreters.unseen.retrieval import FILE
+    from hsae.interpreters.unseen.texts import Texts
 
     config, settings = job.config, job.config.job
     book = Encyclopedia(job.inputs["encyclopedia"].folder)
-    named = [files.studied_site(config, book.sites)] if config.site is not None else book.sites
-    sites = of_one_width(book, named)
+    sites = of_one_width(book, files.studied_sites(config, book.sites))
     split = hold_out(book.taxonomy, depth=settings.depth, share=settings.share, seed=config.seed)
     texts = Texts.of(book)
-    found: dict[str, Any] = {"split": _told(book, split), "sites": sites, "gloss": None}
+    found: dict[str, Any] = {"split": split.told(book.taxonomy), "sites": sites, "gloss": None}
     if config.interpreter.name != "none":
         found["gloss"] = _by_gloss(job, book, sites, split, texts)
     found["shots"] = _by_shots(job, book, sites, split, texts)
-    (job.out / FILE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    json_file.write(found, job.out / FILE)
     _tables(job, found)
     return _headline(found)
-
-
-def _told(book: "Encyclopedia", split: "HeldOut") -> dict[str, Any]:
-    """Sizes of the split, for whoever doubts it."""
-    import numpy as np
-
-    sizes = np.bincount(split.group[split.group >= 0])
-    return {
-        "depth": split.depth,
-        "concepts": len(book.taxonomy),
-        "seen": int(split.seen.sum()),
-        "judged": int(split.judged.sum()),
-        "border": int(split.border.sum()),
-        "held_out_share": float((~split.seen).mean()),
-        "groups": len(sizes),
-        "groups_held_out": len(np.unique(split.group[~split.seen])),
-        "largest_group": int(sizes.max()),
-        "median_group": float(np.median(sizes)),
-        "judged_ids": [one.id for one, asked in zip(book.taxonomy, split.judged, strict=True) if asked],
-    }
 
 
 def _by_gloss(
@@ -125,9 +100,9 @@ def _by_gloss(
     quote what is looked for are not asked."""
     import torch
 
-    from hsae.interpreters.kin import Tree
     from hsae.interpreters.roles import rows_of
-    from hsae.interpreters.zero_shot import Question, permuted, zero_shot
+    from hsae.interpreters.unseen.kin import Tree
+    from hsae.interpreters.unseen.zero_shot import Question, permuted, zero_shot
 
     fit, test = rows_of(book, sites, "fit"), rows_of(book, sites, "test")
     quoting = texts.quoting(book.taxonomy, test.concept)
@@ -175,7 +150,14 @@ def _fitted(
 
     interpreter = _blank(job, book, book.d(sites[0]), len(sites))
     if not isinstance(interpreter, OpenVocabulary):
-        check_seen(known.concept, torch.from_numpy(split.judged).nonzero().flatten())
+        try:
+            check_seen(known.concept, torch.from_numpy(split.judged).nonzero().flatten())
+        except UserError as refused:
+            raise UserError(
+                f"job=retrieve asks about concepts that nothing was fitted on, and interpreter="
+                f"{job.config.interpreter.name} has no answer for them: {str(refused).splitlines()[0]}\n"
+                "Type interpreter=open_vocabulary, or interpreter=none for registration by contexts alone"
+            ) from None
     tune = _of(rows_of(book, sites, "tune"), split.seen)
     for _ in interpreter.fit(known, tune, device=device(job.config.hardware.device), checkpoint=None):
         pass
@@ -188,7 +170,7 @@ def _baselines(
     """What is retrieved without activations; by token embeddings where the encyclopedia has them."""
     from functools import partial
 
-    from hsae.interpreters.zero_shot import by_other, by_overlap
+    from hsae.interpreters.unseen.zero_shot import by_other, by_overlap
 
     make, pairs = partial(_blank, job, book), _controls(book, texts)
     asked = {name: _of(test, split.judged, among) for name, (_, test) in pairs.items()}
@@ -203,6 +185,7 @@ def _baselines(
 
 def _controls(book: "Encyclopedia", texts: "Texts") -> dict[str, tuple["Rows", "Rows"]]:
     """The same contexts of fit and of test with other numbers than activations."""
+    from hsae.encyclopedia.rereading import EMBED
     from hsae.interpreters.roles import rows_of
 
     place = book.sites[0]
@@ -221,17 +204,16 @@ def _by_shots(
     import numpy as np
 
     from hsae.interpreters.classes import classes
-    from hsae.interpreters.registration import learned, plain, register
     from hsae.interpreters.roles import rows_of
-    from hsae.interpreters.shots import curve
+    from hsae.interpreters.unseen.registration import learned, plain, register
+    from hsae.interpreters.unseen.shots import curve, drawn, with_contexts
 
     settings, seed, n = job.config.job, job.config.seed, len(split.seen)
     fit, test = rows_of(book, sites, "fit"), rows_of(book, sites, "test")
-    enough = split.judged & (np.bincount(fit.concept.numpy(), minlength=n) >= max(settings.shots))
-    if not enough.any():
-        raise UserError(_too_few(split, fit, max(settings.shots)))
+    enough = with_contexts(split, fit.concept.numpy(), most=max(settings.shots))
     old = np.isin(np.arange(n), _of(test, split.seen).concept.numpy())
-    wanted = enough | _some(old, int(enough.sum()), seed)
+    # as many seen concepts are asked for as held-out ones, and no more than that costs
+    wanted = enough | drawn(old, int(enough.sum()), seed=seed)
     choices = {"shots": sorted(settings.shots), "draws": settings.draws, "seed": seed}
     space = learned(classes(_of(fit, split.seen), concepts=n))
     asked = _of(test, wanted)
@@ -246,28 +228,6 @@ def _by_shots(
     left_out = int((split.judged & ~enough).sum())
     counted = {"concepts": int(enough.sum()), "left_out": left_out, "draws": settings.draws}
     return {**counted, "curves": found}
-
-
-def _too_few(split: "HeldOut", fit: "Rows", most: int) -> str:
-    import numpy as np
-
-    rows = np.bincount(fit.concept.numpy(), minlength=len(split.seen))[split.judged]
-    return (
-        f"none of {len(rows):,} held-out concepts has {most} raw rows of the role fit; the most is "
-        f"{int(rows.max(initial=0))}.\n"
-        f"Keep more (encyclopedia.sample={most}) in a stage that has them, or ask for less: job.shots"
-    )
-
-
-def _some(concepts: "np.ndarray", n: int, seed: int) -> "np.ndarray":
-    """n of them, drawn: as many seen concepts are asked for as held-out ones, and no more than that costs."""
-    import numpy as np
-
-    from hsae.seeding import numpy_stream
-
-    rows = np.flatnonzero(concepts)
-    kept = numpy_stream(seed, "seen concepts asked for").permutation(rows)[:n]
-    return np.isin(np.arange(len(concepts)), kept)
 
 
 def _tables(job: Job, found: dict[str, Any]) -> None:

@@ -166,7 +166,7 @@ def _tell(damaged: dict[Path, str], found: "Sequence[Difference]") -> None:
 def _wrong(
     config: Config, address: Address, damaged: dict[Path, str], found: "Sequence[Difference]"
 ) -> UserError:
-    names = list(dict.fromkeys(difference.concept for difference in found))
+    names = list(dict.fromkeys(difference.concept for difference in found if difference.concept))
     what = []
     if damaged:
         first = ", ".join(path.name for path in list(damaged)[:3])

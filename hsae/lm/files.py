@@ -132,6 +132,16 @@ def studied_site(config: Config, sites: Sequence[str]) -> str:
     return found[0]
 
 
+def studied_sites(config: Config, sites: Sequence[str]) -> list[str]:
+    """The one that `site` names, else all."""
+    return [studied_site(config, sites)] if config.site is not None else list(sites)
+
+
+def studied_or_last(config: Config, sites: Sequence[str]) -> str:
+    """The one that `site` names, else the last, where a refinement looks too."""
+    return studied_sites(config, sites)[-1]
+
+
 def reading_choices(config: Config) -> dict[str, object]:
     """All that decides which rows a corpus gives and what is in them, whether they are stored or streamed.
 

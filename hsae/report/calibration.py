@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from hsae.report.markup import Markup, tag
 from hsae.report.plot import Axis, colour, dot, legend, line, spread, stretched, y_ticks
@@ -26,21 +26,27 @@ class Bin(NamedTuple):
     n: int
 
 
-def reliability(sure: Float[np.ndarray, " row"], right: Bool[np.ndarray, " row"]) -> list[Bin]:
+def reliability(
+    sure: Float[np.ndarray, " row"], right: Bool[np.ndarray, " row"], concept: Int[np.ndarray, " row"]
+) -> list[Bin]:
     """Mean confidence and share of right rows, in bins of equally many rows by confidence, with Wilson's
-    interval."""
+    interval as if each concept had one row in the bin: rows of one are right or wrong together."""
     order = np.argsort(sure, kind="stable")
     bins = min(BINS, max(1, len(order) // LEAST))
     return [
         Bin(
             float(sure[rows].mean()),
             float(right[rows].mean()),
-            *wilson(int(right[rows].sum()), len(rows)),
+            *_interval(float(right[rows].mean()), len(np.unique(concept[rows]))),
             len(rows),
         )
         for rows in np.array_split(order, bins)
         if len(rows)
     ]
+
+
+def _interval(share: float, owners: int) -> tuple[float, float]:
+    return wilson(share * owners, owners)
 
 
 def diagram(found: Sequence[tuple[str, Sequence[Bin]]]) -> Markup:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsae.report import profile
+from hsae.report.cells import scrolling
 from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import count, fixed, number, plural
 from hsae.report.page import Section, absent, compose, read
@@ -173,7 +174,7 @@ def _pair(card: Card, other: Card) -> Markup:
     found = next((one for one in card["among"] if one["id"] == other["id"]), None)
     if found is None:
         return tag("td", "unknown", cls="number missing")
-    return tag("td", _signed(found["cosine"]), tag("small", _kin(found)), cls="number")
+    return tag("td", fixed(found["cosine"], 2), tag("small", _kin(found)), cls="number")
 
 
 def _certain(card: Card) -> str:
@@ -213,7 +214,7 @@ def _nearest_lead(card: Card) -> str:
     return (
         "Cosine of the concepts' vectors, in coordinates in which contexts of one concept scatter alike in "
         f"all directions; beside it after centring alone. Of the {count(typical['n'])} others the one in the "
-        f"middle has {_signed(typical['median'])}, and 95 % have less than {_signed(typical['high'])}: the "
+        f"middle has {fixed(typical['median'], 2)}, and 95 % have less than {fixed(typical['high'], 2)}: the "
         "upright mark."
     )
 
@@ -227,8 +228,8 @@ def _nearest(card: Card) -> Markup:
             _name(one),
             tag("td", _kin(one), cls="kin"),
             tag("td", _bar(one["cosine"], card["typical"]["high"])),
-            tag("td", _signed(one["cosine"]), cls="number"),
-            tag("td", _signed(one["centred"]), cls="number soft"),
+            tag("td", fixed(one["cosine"], 2), cls="number"),
+            tag("td", fixed(one["centred"], 2), cls="number soft"),
         )
         for one in card["nearest"]
     ]
@@ -263,7 +264,7 @@ def _mistaken(one: Mapping[str, Any]) -> list[Markup]:
         return [tag("td", number(one["distance"]), cls="number"), blank, tag("td"), blank, blank]
     return [
         tag("td", number(one["distance"]), cls="number"),
-        tag("td", _signed(margin["value"], 1), tag("small", _ends(margin, 1)), cls="number"),
+        tag("td", fixed(margin["value"], 1), tag("small", _ends(margin, 1)), cls="number"),
         tag("td", _bar(beyond["value"], None, beyond["low"], beyond["high"])),
         tag("td", _per_cent(beyond["value"]), tag("small", _ends_per_cent(beyond)), cls="number"),
         tag("td", _per_cent(one["confusion"]), cls="number soft"),
@@ -310,12 +311,7 @@ def _table(heads: Sequence[str], rows: Sequence[Markup], cls: str) -> Markup:
         tag("th", head.lstrip("#"), scope="col", cls="number" if head.startswith("#") else None)
         for head in heads
     ]
-    table = tag("table", tag("thead", tag("tr", cells)), tag("tbody", list(rows)), cls=cls)
-    return tag("div", table, cls="scroll", tabindex="0")
-
-
-def _signed(value: float, decimals: int = 2) -> str:
-    return fixed(value, decimals)
+    return scrolling(tag("tr", cells), rows, cls=cls)
 
 
 def _per_cent(share: float) -> str:

@@ -3,7 +3,6 @@
 Each is there only if something of it was run: a page about dictionaries needs no word on the others.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import number
 from hsae.report.page import Section, figure
 from hsae.report.provenance import link, made_by
-from hsae.report.read import Material
+from hsae.report.read import Material, json_of
 from hsae.report.refinement import refinement_sections
 from hsae.report.verdicts import Claim
 
@@ -34,7 +33,7 @@ def _folds(material: Material) -> list[Section]:
     if not (found := material.of_kind("crossvalidation")):
         return []
     lead = "Every row judged once, by what was fitted without its template or source."
-    bodies = [crossvalidation.told(_json(one, "crossvalidation.json")) for one in found]
+    bodies = [crossvalidation.told(json_of(one, "crossvalidation.json")) for one in found]
     return [Section("folds", "Every row judged once", lead, join(*bodies, _made(found)))]
 
 
@@ -43,7 +42,7 @@ def _unseen(material: Material) -> list[Section]:
         return []
     lead = "Concepts that nothing was fitted on: found by their glosses, registered by a few contexts."
     bodies = [
-        retrieval.told(_json(one, "retrieval.json"), id=f"shots-{row}") for row, one in enumerate(found)
+        retrieval.told(json_of(one, "retrieval.json"), id=f"shots-{row}") for row, one in enumerate(found)
     ]
     return [Section("unseen", "Concepts never seen", lead, join(*bodies, _made(found)))]
 
@@ -52,7 +51,7 @@ def _detected(material: Material) -> list[Section]:
     if not (found := material.of_kind("detection")):
         return []
     lead = "Sentences whose senses are known: which concepts monitoring finds, and how often it is wrong."
-    told = [_json(one, "detect.json") for one in found]
+    told = [json_of(one, "detect.json") for one in found]
     claims = [
         Claim(said["verdict"], one.manifest["slug"], link(one)) for one, said in zip(found, told, strict=True)
     ]
@@ -62,10 +61,6 @@ def _detected(material: Material) -> list[Section]:
 
 def _made(found: Sequence[Artifact]) -> Markup:
     return tag("p", made_by(found))
-
-
-def _json(of: Artifact, name: str) -> Any:
-    return json.loads(of.path(name).read_text(encoding="utf-8"))
 
 
 def _interpreter_sections(material: Material) -> list[Section]:
@@ -105,6 +100,6 @@ def _convergence_sections(material: Material) -> list[Section]:
     lead = "How far the means of the encyclopedia may still be from the truth, and what the usual test says."
     bodies = []
     for one in found:
-        table = json.loads(one.path("convergence.json").read_text(encoding="utf-8"))
+        table = json_of(one, "convergence.json")
         bodies += [convergence.told(site, said) for site, said in table.items()]
     return [Section("convergence", "Convergence", lead, join(*bodies, tag("p", made_by(found))))]

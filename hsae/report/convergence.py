@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hsae.report import convergence_curves
 from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import count, number, plural
 
@@ -15,6 +16,7 @@ def told(site: str, found: Mapping[str, Any]) -> Markup:
         _historical(found["historical"]),
         _present(found),
         _spaces(found["unrelated"]),
+        _survival(found["curves"]),
     )
 
 
@@ -46,7 +48,9 @@ def _historical(said: Mapping[str, Any]) -> Markup:
         ("error of the mean of ten itself", number(said["error_of_the_mean"])),
         ("contexts until that error is 5 %", number(said["contexts_for_5_percent"])),
     ]
-    return join(tag("h4", "The test of 2025, and its arithmetic"), _pairs(rows))
+    return join(
+        tag("h4", "The test of 2025, and its arithmetic"), convergence_curves.historical(said), _pairs(rows)
+    )
 
 
 def _present(found: Mapping[str, Any]) -> Markup:
@@ -84,6 +88,21 @@ def _spaces(said: Mapping[str, Any]) -> Markup | None:
         for name, space in said["spaces"].items()
     ]
     return join(tag("h4", "The null of unrelated concepts"), _table(head, rows))
+
+
+def _survival(curves: Mapping[str, Any]) -> Markup:
+    groups = dict(curves["all"])
+    if len(curves["by branch"]) > 1:
+        groups |= curves["by branch"]
+    caption = (
+        "Concepts that have not converged yet are censored at their contexts, not counted as if they had "
+        "(Kaplan and Meier 1958)."
+    )
+    return join(
+        tag("h4", "Contexts until convergence"),
+        convergence_curves.survival(groups),
+        tag("p", caption, cls="caption"),
+    )
 
 
 def _pairs(rows: Sequence[tuple[str, str]]) -> Markup:

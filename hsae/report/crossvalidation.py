@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hsae.report.cells import heads, measured, numbered, scrolling
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import count, estimate, number, plural
+from hsae.report.numbers import count, number, plural
 
 
 def told(found: Mapping[str, Any]) -> Markup:
@@ -19,34 +20,22 @@ def told(found: Mapping[str, Any]) -> Markup:
 
 def _whole(found: Mapping[str, Any]) -> Markup:
     columns = ("interpreter", "accuracy", f"{found['interpreter']} is better by", "p (Holm)")
-    head = [tag("th", said, scope="col", cls="number" if row else None) for row, said in enumerate(columns)]
     rows = []
     for name, accuracy in found["accuracy"].items():
         less = found["against"].get(name)
-        beside = (_interval(less), number(less["p_holm"])) if less else ("–", "–")
-        cells = [tag("td", cell, cls="number") for cell in (_interval(accuracy), *beside)]
-        rows.append(tag("tr", tag("th", name, scope="row"), cells))
-    chance = [tag("td", cell, cls="number") for cell in (number(found["chance"]), "–", "–")]
-    rows.append(tag("tr", tag("th", "chance", scope="row"), chance))
-    return _table(tag("tr", head), rows)
+        beside = (measured(less), number(less["p_holm"])) if less else ("–", "–")
+        rows.append(numbered(name, [measured(accuracy), *beside]))
+    rows.append(numbered("chance", [number(found["chance"]), "–", "–"]))
+    return scrolling(heads(columns), rows)
 
 
 def _folds(found: Mapping[str, Any]) -> Markup:
     names = list(found["accuracy"])
-    head = [
-        tag("th", said, scope="col", cls="number" if row else None)
-        for row, said in enumerate(("left out", "rows", *names))
-    ]
     rows = [
-        tag(
-            "tr",
-            tag("th", one["fold"], scope="row"),
-            tag("td", count(one["rows"]), cls="number"),
-            [tag("td", number(one["accuracy"][name]), cls="number") for name in names],
-        )
+        numbered(one["fold"], [count(one["rows"]), *(number(one["accuracy"][name]) for name in names)])
         for one in found["folds"]
     ]
-    return _table(tag("tr", head), rows)
+    return scrolling(heads(("left out", "rows", *names)), rows)
 
 
 def _caveat(found: Mapping[str, Any]) -> Markup:
@@ -58,12 +47,3 @@ def _caveat(found: Mapping[str, Any]) -> Markup:
         "that the rest had no row of were left out. Every row is judged once, those too by which stages were "
         "steered (roles fit and tune): only the scores on the role test are free of that.",
     )
-
-
-def _interval(said: Mapping[str, float]) -> Markup:
-    value, interval = estimate(said["value"], said["low"], said["high"])
-    return join(tag("b", value), " ", tag("span", interval, cls="interval"))
-
-
-def _table(head: Markup, rows: list[Markup]) -> Markup:
-    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), cls="scroll", tabindex="0")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hsae.report.cells import heads, measured, scrolling
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import count, estimate, number, plural
+from hsae.report.numbers import count, number, plural
 
 NULLS = {"found": "measured", "shuffled": "names shuffled", "permuted": "estimated from permuted contexts"}
 
@@ -18,11 +19,9 @@ def told(found: Mapping[str, Any]) -> Markup:
         f"{count(tokens['filler'])} of function words and marks. {count(tokens['unknown'])} untagged words "
         f"of content count neither way. {plural(found['concepts'], 'concept')} were tested at each token."
     )
-    head = ("score", *NULLS.values(), "chance")
-    columns = [tag("th", name, scope="col", cls="number" if row else None) for row, name in enumerate(head)]
     rows = [_row(name, path, chance, found) for name, path, chance in _lines(found)]
-    table = tag("table", tag("thead", tag("tr", columns)), tag("tbody", rows))
-    return join(tag("p", read), tag("div", table, cls="scroll", tabindex="0"), _passed(found["passed_over"]))
+    table = scrolling(heads(("score", *NULLS.values(), "chance")), rows)
+    return join(tag("p", read), table, _passed(found["passed_over"]))
 
 
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], float | None]]:
@@ -34,9 +33,10 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], float |
         "above": "concepts above these alone",
     }
     lines: list[tuple[str, tuple[str, ...], float | None]] = [
-        (f"false discoveries, within a token {promised}", ("fdr", "known"), None),
-        ("on tokens whose sense is known", ("fdr", "tagged"), None),
+        (f"false discoveries on a token whose sense is known {promised}", ("fdr", "tagged"), None),
+        ("of these, such as share a word with what is meant", ("false_of_the_same_word",), None),
         ("on function words and marks", ("fdr", "filler"), None),
+        ("on both together", ("fdr", "known"), None),
         (f"false discoveries, within a sentence {promised}", ("fdr", "texts"), None),
         ("precision of what is called active", ("precision",), None),
         ("recall of a token's concept and all above it", ("recall",), None),
@@ -66,15 +66,7 @@ def _at(scores: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] |
 def _cell(said: Mapping[str, Any] | None) -> Markup:
     if said is None:
         return tag("td", "–", cls="number")
-    value, interval = estimate(said["value"], said["low"], said["high"])
-    return tag(
-        "td",
-        tag("b", value),
-        " ",
-        tag("span", interval, cls="interval"),
-        cls="number",
-        title=f"n = {said['n']}",
-    )
+    return tag("td", measured(said), cls="number", title=f"n = {said['n']}")
 
 
 def _passed(passed: Mapping[str, int]) -> Markup | None:

@@ -6,6 +6,7 @@ What is read: a dict as hsae.encyclopedia.queries.compare.compare makes it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hsae.report.cells import scrolling
 from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import count, fixed, number, plural
 from hsae.report.page import Section, absent, compose, read
@@ -230,8 +231,7 @@ def _names(concepts: Sequence[Mapping[str, str]]) -> Markup:
 
 def _table(heads: Sequence[str], rows: Sequence[Markup]) -> Markup:
     cells = [tag("th", h.lstrip("#"), scope="col", cls="number" if h[:1] == "#" else None) for h in heads]
-    table = tag("table", tag("thead", tag("tr", cells)), tag("tbody", list(rows)), cls="near wide")
-    return tag("div", table, cls="scroll", tabindex="0")
+    return scrolling(tag("tr", cells), rows, cls="near wide")
 
 
 def _interval(one: Mapping[str, Any]) -> str:

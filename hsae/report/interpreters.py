@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hsae.report.cells import measured, scrolling
 from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import count, estimate, number, plural
 
@@ -51,21 +52,20 @@ def table(found: Sequence[Interpretation]) -> Markup:
     """One row a result, the most accurate first within a stage."""
     head = tag("tr", [tag("th", column, scope="col", cls=kind or None) for column, kind in COLUMNS.items()])
     order = sorted(found, key=lambda one: (one.site, one.stage, -one.scores["accuracy"]["value"]))
-    body = tag("tbody", [_row(one) for one in order])
-    return tag("div", tag("table", tag("thead", head), body, cls="verdicts"), cls="scroll", tabindex="0")
+    return scrolling(head, [_row(one) for one in order], cls="verdicts")
 
 
 def _row(one: Interpretation) -> Markup:
     scores, controls = one.scores, one.scores["controls"]
     wanted = number(scores["wanted_coverage"])
     cells = [
-        _interval(scores["accuracy"]),
+        measured(scores["accuracy"]),
         number(scores["chance"]),
         *(_control(controls.get(name)) for name in CONTROLS),
         _fired(controls.get("firing")),
         number(scores["ece"]),
-        join(_interval(scores["coverage"]), tag("small", f"{wanted} wanted")),
-        _interval(scores["set_size"]),
+        join(measured(scores["coverage"]), tag("small", f"{wanted} wanted")),
+        measured(scores["set_size"]),
         join(count(scores["n"]), tag("small", plural(scores["concepts"], "concept"))),
     ]
     named = (f"{one.name}", join(one.stage, tag("small", f"seed {one.seed}")), one.site)
@@ -83,7 +83,7 @@ def _control(said: Mapping[str, Any] | None) -> Markup:
         return join("–")
     gain, interval = estimate(*(said["gain"][bound] for bound in ("value", "low", "high")))
     by = f" (by {said['by'].replace('_', ' ')})" if said["refused"] else ""
-    return join(_interval(said), tag("small", f"gain {gain} {interval}{by}"))
+    return join(measured(said), tag("small", f"gain {gain} {interval}{by}"))
 
 
 def _fired(said: Mapping[str, Any] | None) -> Markup:
@@ -91,11 +91,6 @@ def _fired(said: Mapping[str, Any] | None) -> Markup:
     kinds = {} if said is None else {kind: said["kinds"].get(kind) for kind in KINDS}
     lines = [f"{KINDS[kind]} {number(line['value'])}" for kind, line in kinds.items() if line]
     return join(*(tag("small", line) for line in lines)) if lines else join("–")
-
-
-def _interval(said: Mapping[str, float]) -> Markup:
-    value, interval = estimate(said["value"], said["low"], said["high"])
-    return join(tag("b", value), " ", tag("span", interval, cls="interval"))
 
 
 def matrix(lines: Sequence[Mapping[str, Any]]) -> Markup:
@@ -107,7 +102,7 @@ def matrix(lines: Sequence[Mapping[str, Any]]) -> Markup:
         tag("tr", tag("th", name, scope="row"), [_cell(value.get((name, other))) for other in test])
         for name in fit
     ]
-    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), cls="scroll", tabindex="0")
+    return scrolling(head, rows)
 
 
 def _cell(line: Mapping[str, Any] | None) -> Markup:

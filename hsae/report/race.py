@@ -6,12 +6,17 @@ from typing import NamedTuple, final
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
+from hsae.report.cells import heads, measured, numbered, scrolling
 from hsae.report.markup import Markup, join, tag
-from hsae.report.numbers import estimate, large, number
+from hsae.report.numbers import large, number
 from hsae.stats import Interval, cluster_mean, paired_difference
 
 CHANCE = "random"
 """The policy that all others have to beat."""
+
+MORE = 1.02
+"""Tokens of a policy over those of chance, above which they count as more: contexts differ in length, and a
+policy that picks the long ones spends more on as many."""
 
 
 @final
@@ -47,9 +52,9 @@ class Lap(NamedTuple):
     def said(self) -> str:
         """The outcome; either interval alone may lie beyond zero by the choice of seeds, or of concepts."""
         if self.by_seed.low > 0 and self.by_concept.low > 0:
-            return "beats chance"
+            return "beats chance" if self.tokens <= MORE * self.chance_tokens else "better, at more tokens"
         if self.by_seed.high < 0 and self.by_concept.high < 0:
-            return "loses to chance"
+            return "loses to chance" if self.chance_tokens <= MORE * self.tokens else "worse, at fewer tokens"
         return "not told apart from chance"
 
 
@@ -87,7 +92,7 @@ def _lap(policy: str, own: Mapping[int, Arm], chance: Mapping[int, Arm], *, seed
 
 def table(found: Sequence[Lap], *, start: float | None) -> Markup:
     """One row a policy. `start`: the accuracy before refinement, from which gains per token are counted."""
-    head = (
+    names = (
         "policy",
         "accuracy",
         "tokens",
@@ -97,15 +102,13 @@ def table(found: Sequence[Lap], *, start: float | None) -> Markup:
         "over concepts",
         "",
     )
-    cells = [tag("th", name, scope="col", cls="number" if row else None) for row, name in enumerate(head)]
-    rows = [tag("tr", _cells(lap)) for lap in found]
-    whole = tag("table", tag("thead", tag("tr", cells)), tag("tbody", rows), cls="verdicts")
+    rows = [numbered(lap.policy, _cells(lap)) for lap in found]
     told = None if start is None else tag("p", " ".join(_per_token(lap, start) for lap in found))
-    return join(tag("div", whole, cls="scroll", tabindex="0"), told)
+    return join(scrolling(heads(names), rows, cls="verdicts"), told)
 
 
-def _cells(lap: Lap) -> list[Markup]:
-    cells = (
+def _cells(lap: Lap) -> list[Markup | str]:
+    return [
         number(lap.accuracy, 4),
         large(lap.tokens),
         number(lap.chance_accuracy, 4),
@@ -113,13 +116,11 @@ def _cells(lap: Lap) -> list[Markup]:
         _interval(lap.by_seed, f"{lap.seeds} pairs of seeds"),
         _interval(lap.by_concept, f"{lap.by_concept.n:,} concepts"),
         tag("b", lap.said),
-    )
-    return [tag("th", lap.policy, scope="row"), *(tag("td", cell, cls="number") for cell in cells)]
+    ]
 
 
 def _interval(of: Interval, n: str) -> Markup:
-    value, interval = estimate(of.value, of.low, of.high)
-    return join(tag("b", value), " ", tag("span", interval, cls="interval"), tag("small", n))
+    return join(measured(of._asdict()), tag("small", n))
 
 
 def _per_token(lap: Lap, start: float) -> str:

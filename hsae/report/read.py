@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 from jaxtyping import Float, Int
 
-from hsae import artifact
+from hsae import artifact, json_file
 from hsae.artifact import Artifact
+from hsae.concepts.categories import ABOVE, categories
 from hsae.errors import MissingInput, UserError
 from hsae.report.baselines import Beside, baselines
-from hsae.report.categories import ABOVE, categories
 from hsae.report.concept_map import ConceptMap, Entry
 from hsae.report.curves import Curve
 from hsae.report.dictionaries import COLUMNS, Row
@@ -59,7 +59,7 @@ class Material:
         return [
             Claim(verdict, self._title(self._sae(evaluation)), link(evaluation))
             for evaluation in self.of_kind("evaluation")
-            for verdict in _json(evaluation, "verdicts.json")
+            for verdict in json_of(evaluation, "verdicts.json")
         ]
 
     @cached_property
@@ -68,7 +68,7 @@ class Material:
         return [
             Claim(verdict, teacher.manifest["slug"], link(teacher))
             for teacher in self.of_kind("teacher")
-            for verdict in _json(teacher, "verdicts.json")
+            for verdict in json_of(teacher, "verdicts.json")
         ]
 
     @cached_property
@@ -77,7 +77,7 @@ class Material:
         studied: list[Beside] = []
         beside: list[Beside] = []
         for evaluation in self.of_kind("evaluation"):
-            for name, scores in _by_dictionary(_json(evaluation, "scores.json")).items():
+            for name, scores in _by_dictionary(json_of(evaluation, "scores.json")).items():
                 # what has no column is an edit of the LM that is no dictionary, such as none at all
                 if any(column.metric in scores for column in COLUMNS):
                     scored = Beside(name, self._sae(evaluation), scores, evaluation)
@@ -89,9 +89,9 @@ class Material:
         """Interpreters that were judged on other templates than they were fitted on."""
         found = []
         for one in self.of_kind("interpreter"):
-            scores = _json(one, "scores.json")
+            scores = json_of(one, "scores.json")
             if scores["split"] == "role":
-                config, sites = one.config, _json(one, "interpreter.json")["sites_named"]
+                config, sites = one.config, json_of(one, "interpreter.json")["sites_named"]
                 names = config["interpreter"]["name"], config["stage"]["name"], ", ".join(sites)
                 found.append(
                     Interpretation(*names, config["policy"]["name"], config["seed"], scores, link(one))
@@ -101,7 +101,7 @@ class Material:
     @cached_property
     def historical_splits(self) -> list[tuple[Artifact, dict[str, Any]]]:
         """Interpreters that were split by concept, as in 2025, and their scores."""
-        read = [(one, _json(one, "scores.json")) for one in self.of_kind("interpreter")]
+        read = [(one, json_of(one, "scores.json")) for one in self.of_kind("interpreter")]
         return [(one, scores) for one, scores in read if scores["split"] == "concept"]
 
     @cached_property
@@ -178,7 +178,7 @@ def _row(one: Beside) -> Row:
 
 def read_map(encyclopedia: Artifact, *, seed: int) -> ConceptMap:
     """The mean activation of every concept at an encyclopedia's last site, over all of its contexts."""
-    index, concepts = _json(encyclopedia, "encyclopedia.json"), _lines(encyclopedia, "concepts.jsonl")
+    index, concepts = json_of(encyclopedia, "encyclopedia.json"), _lines(encyclopedia, "concepts.jsonl")
     site = list(index["sites"])[-1]
     count, vectors = _means(encyclopedia, index, site)
     rows = {concept["id"]: row for row, concept in enumerate(concepts)}
@@ -244,7 +244,7 @@ def _points(sae: Artifact) -> list[tuple[int, Number]]:
 
 
 def _card(sae: Artifact) -> dict[str, Any]:
-    return _json(sae, "sae.json")
+    return json_of(sae, "sae.json")
 
 
 def _by_dictionary(scores: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
@@ -254,8 +254,9 @@ def _by_dictionary(scores: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, M
     return found
 
 
-def _json(of: Artifact, name: str) -> Any:
-    return json.loads(of.path(name).read_text(encoding="utf-8"))
+def json_of(of: Artifact, name: str) -> Any:
+    """What a JSON file of an artifact holds."""
+    return json_file.read(of.path(name))
 
 
 def _lines(of: Artifact, name: str) -> list[dict[str, Any]]:

@@ -3,18 +3,18 @@ calibration."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 from hsae.artifact import Artifact
-from hsae.interpreters import judged
+from hsae.interpreters.judging import judged
 from hsae.report import calibration, race, stages
 from hsae.report.interpreters import Interpretation
 from hsae.report.markup import Markup, join
 from hsae.report.numbers import number, plural
 from hsae.report.page import Section, figure, panels
 from hsae.report.provenance import link
-from hsae.report.read import Material
+from hsae.report.read import Material, json_of
 
 
 @final
@@ -53,7 +53,9 @@ def _races(asked: Sequence[Asked]) -> dict[tuple[str, ...], list[Asked]]:
     """Results that differ in policy and seed alone, chance among them."""
     groups: dict[tuple[str, ...], list[Asked]] = defaultdict(list)
     for one in asked:
-        groups[one.said.name, one.said.stage, one.said.site, one.judge].append(one)
+        groups[one.said.name, one.said.stage, one.said.site, one.judge, _spending(one.book.manifest)].append(
+            one
+        )
     several = {}
     for key, group in groups.items():
         policies = {one.said.policy for one in group}
@@ -62,9 +64,17 @@ def _races(asked: Sequence[Asked]) -> dict[tuple[str, ...], list[Asked]]:
     return several
 
 
+def _spending(manifest: Mapping[str, Any]) -> str:
+    """All that was chosen but policy and seed: who reads in more rounds has read more."""
+    chosen = manifest.get("choices", {})
+    return json.dumps(
+        {key: of for key, of in chosen.items() if key not in ("policy", "seed")}, sort_keys=True
+    )
+
+
 def _index(book: Artifact) -> list[dict[str, Any]]:
     """The stages of an encyclopedia, as its index tells them."""
-    return json.loads(book.path("encyclopedia.json").read_text(encoding="utf-8"))["stages"]
+    return json_of(book, "encyclopedia.json")["stages"]
 
 
 def _stage_section(asked: Sequence[Asked]) -> Section | None:
@@ -80,7 +90,7 @@ def _stage_section(asked: Sequence[Asked]) -> Section | None:
         return None
     lead = (
         "Each stage adds contexts to the one before. The same held-out contexts are asked after every stage, "
-        "so that what changes is what the stage has taught; intervals are over concepts."
+        "so that what changes is what the stage has taught; intervals are over concepts and templates."
     )
     body = panels(drawn) if len(drawn) > 1 else drawn[0][1]
     return Section("stages", "Stage by stage", lead, body)
@@ -121,7 +131,7 @@ def _race_section(
     races: dict[tuple[str, ...], list[Asked]], asked: Sequence[Asked], *, seed: int
 ) -> Section | None:
     drawn = []
-    for (name, stage, site, judge), group in races.items():
+    for (name, stage, site, judge, _), group in races.items():
         laps = race.laps([_arm(one) for one in group], seed=seed)
         if laps:
             before = _before(group, [one for one in asked if (one.said.name, one.judge) == (name, judge)])
@@ -132,7 +142,7 @@ def _race_section(
     lead = (
         "Every policy spends on the concepts that it picks; chance picks them blindly. Both read as many "
         "contexts, and are judged on the same held-out rows; pairs share the seed, by which contexts are "
-        "drawn. A policy beats chance only where both intervals lie above zero."
+        "drawn. A policy beats chance only where both intervals lie above zero, and it read no more tokens."
     )
     return Section("race", "Policies against chance", lead, join(*drawn))
 
@@ -164,12 +174,12 @@ def _calibration_section(asked: Sequence[Asked]) -> Section | None:
         title = (
             one.said.name if len({s.said.site for s in shown}) == 1 else f"{one.said.name} {one.said.site}"
         )
-        bins.append((title, calibration.reliability(rows.confidence, rows.correct)))
+        bins.append((title, calibration.reliability(rows.confidence, rows.correct, rows.concept)))
     errors = ", ".join(f"{one.said.name} {number(one.said.scores['ece'])}" for one in shown)
     rows = plural(shown[0].said.scores["n"], "held-out row")
     caption = join(
-        f"Stage {shown[0].said.stage}, {rows}, in bins of equally many; marks are Wilson intervals. Expected "
-        f"calibration error: {errors}. Made by ",
+        f"Stage {shown[0].said.stage}, {rows}, in bins of equally many; marks are Wilson intervals "
+        f"over concepts. Expected calibration error: {errors}. Made by ",
         [(", " if row else "", link(one.artifact)) for row, one in enumerate(shown)],
         ".",
     )

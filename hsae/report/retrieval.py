@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import log2
 from typing import Any
 
+from hsae.report.cells import scrolling
 from hsae.report.markup import Markup, data, join, tag
 from hsae.report.numbers import count, estimate, fixed, number, plural
 from hsae.report.plot import Axis, colour, legend, line, spread, stretched, y_ticks
@@ -66,8 +67,7 @@ def _gloss(gloss: Mapping[str, Any]) -> Markup:
     ]
     expected = [tag("td", number(chance[key]), cls="number") for key in SCORES]
     body.append(tag("tr", tag("th", "chance, among all", scope="row"), expected))
-    table = tag("table", tag("thead", head), tag("tbody", body))
-    return join(tag("div", table, cls="scroll", tabindex="0"), tag("p", _beside(gloss)))
+    return join(scrolling(head, body), tag("p", _beside(gloss)))
 
 
 def _cell(score: Mapping[str, Any]) -> Markup:

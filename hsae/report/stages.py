@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hsae.report.cells import heads, numbered, scrolling
 from hsae.report.markup import Markup, join, tag
 from hsae.report.numbers import Number, count, estimate, fixed, large, number
 from hsae.report.plot import Axis, colour, dot, legend, line, spread, stretched, y_ticks
@@ -98,30 +99,34 @@ def statuses(stages: Sequence[Stage]) -> Markup:
     """One row a stage: how many concepts the stopping rule called what, the share of converged ones with its
     interval."""
     known = [name for name in STATUSES if any(name in stage.status for stage in stages)]
-    head = ("stage", "contexts so far", "tokens so far", *known, "converged, share")
-    columns = [tag("th", name, scope="col", cls="number" if row else None) for row, name in enumerate(head)]
-    rows = [tag("tr", _cells(stage, known)) for stage in stages]
-    table = tag("table", tag("thead", tag("tr", columns)), tag("tbody", rows))
-    return tag("div", table, cls="scroll", tabindex="0")
+    names = ("stage", "contexts so far", "tokens so far", *known, "converged, share")
+    return scrolling(heads(names), [numbered(stage.name, _cells(stage, known)) for stage in stages])
 
 
-def _cells(stage: Stage, known: Sequence[str]) -> list[Markup]:
+def _cells(stage: Stage, known: Sequence[str]) -> list[Markup | str]:
     total = sum(stage.status.values())
     done = stage.status.get("converged", 0)
     value, interval = estimate(done / total, *wilson(done, total)) if total else ("–", "")
-    cells = [
+    return [
         count(stage.contexts),
         large(stage.tokens),
         *(count(stage.status.get(name, 0)) if total else "–" for name in known),
         join(tag("b", value), " ", tag("span", interval, cls="interval")),
     ]
-    return [tag("th", stage.name, scope="row"), *(tag("td", cell, cls="number") for cell in cells)]
 
 
 def gains(points: Sequence[Point], stages: Sequence[Stage]) -> str:
-    """What each stage added to the accuracy of the best interpreter, in words."""
-    last = max(points, key=lambda point: ([s.name for s in stages].index(point.stage), point.value))
-    own = {point.stage: point for point in points if point.interpreter == last.interpreter}
+    """What each stage added to the accuracy of each interpreter, in words: to tell of the best alone would
+    choose it by the rows that it is judged on."""
+    names = dict.fromkeys(point.interpreter for point in points)
+    return " ".join(
+        _gains([point for point in points if point.interpreter == name], stages) for name in names
+    )
+
+
+def _gains(points: Sequence[Point], stages: Sequence[Stage]) -> str:
+    """Of one interpreter."""
+    own = {point.stage: point for point in points}
     told, before = [], None
     for stage in stages:
         if (point := own.get(stage.name)) is None:
@@ -129,7 +134,7 @@ def gains(points: Sequence[Point], stages: Sequence[Stage]) -> str:
         step = "" if before is None else f" ({_signed(100 * (point.value - before.value))} points)"
         told.append(f"{stage.name} {number(point.value)}{step}")
         before = point
-    return f"{last.interpreter}: {', '.join(told)}."
+    return f"{points[0].interpreter}: {', '.join(told)}."
 
 
 def _signed(value: Number) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hsae.concepts import Concept, Taxonomy, builtin
-from hsae.contexts import Wanted, grammar
+from hsae.contexts import Wanted, grammar, role_of
 from hsae.contexts.skeletons import SKELETONS, SYMBOLS
 from hsae.errors import UserError
 
@@ -77,3 +77,12 @@ def test_every_part_of_speech_has_skeletons_of_all_roles_and_every_symbol_is_kno
 def test_a_part_of_speech_without_skeletons_is_refused_by_name():
     with pytest.raises(UserError, match="pos='q' is none"):
         made(Taxonomy([Concept("x:a", "a", pos="q")]))
+
+
+def test_an_example_is_quoted_in_skeletons_of_its_own_role_alone():
+    """It is a natural sentence too, and there it is judged, or fitted on, by that role."""
+    for text in ("the fox ran off", "a fox in the yard", "no fox was seen", "that fox again", "foxes: a fox"):
+        concept = Concept("x:fox", "fox", examples=(text,))
+        quoting = [context for context in made(Taxonomy([concept]), most=300) if text in context.text]
+        assert {context.role for context in quoting} <= {role_of(text)}
+        assert quoting or role_of(text) == "tune"  # no skeleton of that role quotes

@@ -10,8 +10,9 @@ from sklearn.metrics import average_precision_score
 from hsae.concepts import Concept, Taxonomy
 from hsae.contexts.tagged import Tag, Tagged
 from hsae.encyclopedia.queries import labelled as tokens
-from hsae.encyclopedia.queries.detection import is_true, macro, monitored, rates, shuffled
+from hsae.encyclopedia.queries.detection import Monitored, is_true, macro, monitored, rates, shuffled
 from hsae.encyclopedia.queries.labelled import Labelled, truth
+from hsae.encyclopedia.queries.mistakes import of_the_same_word
 from hsae.encyclopedia.queries.monitoring import fit
 from hsae.encyclopedia.queries.prototypes import Prototypes
 from hsae.encyclopedia.queries.ranking import average_precision, by_concept, ranking
@@ -165,3 +166,51 @@ def test_a_word_is_its_last_token_and_only_function_words_and_marks_are_filler()
     assert [at for at, concepts in enumerate(named) if concepts] == [3] and named[3] == ("x:dog",)
     assert filler == [True, False, False, False, True, True, True, False, True]
     assert passed == {"tags of concepts that the encyclopedia does not have": 1}
+
+
+def content(g, rows, *, tree=TREE):
+    """Words of content, of which all concepts' directions hold something that means nothing; and whose."""
+    vectors = directions()
+    column = FAMILIES + torch.arange(rows) % (FAMILIES * KINDS)
+    x = torch.randn(rows, D, generator=g) + 2 * torch.randn(rows, len(tree), generator=g) @ vectors
+    for row, at in enumerate(column.tolist()):
+        x[row] += 16 * sum(vectors[tree.index[id]] for id in tokens._closure(tree, IDS[at]))
+    return x, column
+
+
+def test_words_of_other_concepts_keep_the_promise_that_running_text_breaks():
+    """On running text nothing names a concept: every word of content is then significantly something."""
+    g = torch.Generator().manual_seed(5)
+    x, column = content(g, 600)
+    named = tuple((IDS[at],) for at in column.tolist())
+    number = np.arange(600)
+    labelled = Labelled(x, number, number, named, np.zeros(600, bool))
+    kept = {"ids": IDS, "shrinkage": 0.0, "dtype": "float32"}
+    prototypes = Prototypes.of(4 * directions(), None, kind="discriminant", **kept)
+    false = {}
+    for name, null in (("text", (torch.randn(20_000, D, generator=g), None)), ("words", content(g, 3000))):
+        found = monitored(fit(prototypes, *null), labelled, fdr=FDR, top=20)
+        told = rates(found, labelled, truth(labelled, TREE, IDS), at=(), seed=0)
+        false[name] = told["fdr"]["tagged"]
+    assert false["text"].low > 2 * FDR > FDR >= false["words"].low
+    assert false["words"].value < 1.5 * FDR
+
+
+def test_another_sense_of_the_word_is_a_mistake_of_its_own_kind():
+    tree = Taxonomy([Concept("x:1", "river bank"), Concept("x:2", "bank"), Concept("x:3", "horse")])
+    labelled = Labelled(
+        torch.zeros(3, 2),
+        np.arange(3),
+        np.arange(3),
+        (("x:1",), ("x:1",), ()),
+        np.array([0, 0, 1], bool),
+    )
+    known = truth(labelled, tree, ["x:1", "x:2", "x:3"])
+    concept = np.array([[0, 1], [1, 2], [1, 2]])
+    said = np.array([[True, True], [True, True], [True, True]])
+    found = Monitored(concept, np.zeros((3, 2)), said, said)
+    ids = ["x:1", "x:2", "x:3"]
+    share = of_the_same_word(found, labelled, known, taxonomy=tree, ids=ids, seed=0)
+    assert share is not None and share.value == pytest.approx(2 / 3)  # bank twice, and a horse
+    silent = found._replace(by_token=np.zeros((3, 2), bool))
+    assert of_the_same_word(silent, labelled, known, taxonomy=tree, ids=ids, seed=0) is None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.encyclopedia.convergence.curve import relative_error
+from hsae.encyclopedia.convergence.curve import chance_offset_p, effective_dimensions, relative_error
 from hsae.encyclopedia.refinement.stopping import (
     STATUSES,
     Decisions,
@@ -11,9 +11,8 @@ from hsae.encyclopedia.refinement.stopping import (
     Rule,
     decide,
     look_of,
-    pseudo_word_p,
 )
-from hsae.stats import permutation_p
+from hsae.stats import wilson
 
 RULE = Rule()
 GOOD = {"count": 16, "error": 0.3, "margin": 2.0, "templates": 4, "sources": 2}
@@ -137,10 +136,34 @@ def test_over_all_looks_luck_converges_at_most_one_concept_in_twenty():
     assert early.mean() <= 0.05
 
 
-def test_the_p_of_pseudo_words_is_the_permutation_p_of_each_concept():
-    random = np.random.default_rng(1)
-    value, null = random.normal(size=30).round(1), random.normal(size=40).round(1)
-    expected = [permutation_p(v, null) for v in value]
-    np.testing.assert_allclose(pseudo_word_p(value, null), expected)
-    assert np.isnan(pseudo_word_p(value, null[:0])).all()
-    assert np.isnan(pseudo_word_p(np.array([np.nan]), null)).all()
+def world(signal, *, concepts=400, n=32, seed=0):
+    """Contexts of concepts that lie `signal` deviations (of a context) from the average one; the variance is
+    in few of the directions, as it is of activations."""
+    random = np.random.default_rng(seed)
+    spectrum = 0.9 ** np.arange(40)
+    spectrum /= spectrum.sum()
+    offset = signal * random.normal(size=(concepts, 40)) * np.sqrt(spectrum)
+    x = offset[:, None] + random.normal(size=(concepts, n, 40)) * np.sqrt(spectrum)
+    within = effective_dimensions(np.diag(spectrum))
+    return np.full(concepts, n), x.mean(1), x.var(1, ddof=1).sum(1), within
+
+
+def test_where_contexts_have_nothing_in_common_p_is_uniform_and_such_concepts_are_dead():
+    count, mean, trace, effective = world(0.0)
+    p = chance_offset_p(count, mean, trace, effective=effective)
+    for level in (0.05, 0.2, 0.5):
+        low, high = wilson(int((p <= level).sum()), len(p), level=0.999)
+        assert low <= level <= high
+    status = decide(evidence(*({"error": 0.9, "count": 32, "null_p": one} for one in p)), RULE).status
+    assert status.count("dead") / len(p) > 0.9
+
+
+def test_concepts_of_little_reliability_are_not_dead_while_they_are_of_some():
+    """A tenth of a context's variance is the concept's: pseudo-words may have more, and it lives."""
+    count, mean, trace, effective = world(1 / 3)
+    p = chance_offset_p(count, mean, trace, effective=effective)
+    assert (p > RULE.hopeless_p).mean() < 0.05
+    one = (count[:1], mean[:1], trace[:1])
+    assert np.isnan(chance_offset_p(*one, effective=effective)).all()
+    lonely = chance_offset_p(np.r_[1, count[1:]], mean, np.r_[np.nan, trace[1:]], effective=effective)
+    assert np.isnan(lonely[0]) and not np.isnan(lonely[1:]).any()

@@ -9,8 +9,8 @@ from hsae.config import Part
 from hsae.errors import UserError
 from hsae.interpreters.base import Interpreter, Rows, nll
 from hsae.interpreters.calibration import Assessment, assess, fit_temperature
-from hsae.interpreters.conformal import halves, sets, threshold
 from hsae.interpreters.historical import entropy_confidence
+from hsae.interpreters.judging.conformal import halves, sets, threshold
 
 FIT, TUNE, TEST = roles()
 

@@ -7,8 +7,8 @@ from worlds_interpreters import VARIANTS, C, make, plugin, ready, roles, taxonom
 
 from hsae.interpreters.base import Interpreter, Rows
 from hsae.interpreters.calibration import assess
-from hsae.interpreters.controls import control, nearest, permuted, trigrams
-from hsae.interpreters.firing import MEANINGLESS, alarms, firing, noise
+from hsae.interpreters.judging.controls import control, nearest, permuted, trigrams
+from hsae.interpreters.judging.firing import MEANINGLESS, alarms, firing, noise
 from hsae.interpreters.roles import Roles
 
 TOY = Roles(*roles())

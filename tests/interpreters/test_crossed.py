@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hsae.interpreters.crossed import crossed, macro
+from hsae.interpreters.judging.crossed import crossed, macro
 from hsae.seeding import numpy_stream
 from hsae.stats import cluster_mean
 

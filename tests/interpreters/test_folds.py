@@ -7,7 +7,7 @@ from worlds_interpreters import C, make, roles
 
 from hsae.errors import UserError
 from hsae.interpreters.base import Rows
-from hsae.interpreters.folds import dealt, folds_of, judge, summary
+from hsae.interpreters.judging.folds import dealt, folds_of, judge, summary
 from hsae.seeding import numpy_stream
 
 

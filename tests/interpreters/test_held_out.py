@@ -5,7 +5,7 @@ import pytest
 
 from hsae.concepts import Concept, Taxonomy
 from hsae.errors import UserError
-from hsae.interpreters.held_out import groups, hold_out, kinship, words
+from hsae.interpreters.unseen.held_out import groups, hold_out, kinship, words
 from hsae.seeding import numpy_stream
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsae.errors import UserError
-from hsae.interpreters.judged import Judged, load, matched, save
+from hsae.interpreters.judging.judged import Judged, load, matched, save
 
 
 def judged(uids, correct):
@@ -44,6 +44,6 @@ def test_a_folder_without_it_says_what_to_do(tmp_path):
 
 
 def test_it_is_read_without_torch():
-    code = "import sys, hsae.interpreters.judged; print('torch' in sys.modules)"
+    code = "import sys, hsae.interpreters.judging.judged; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

@@ -8,9 +8,9 @@ from worlds_interpreters import C, roles, world
 from hsae.errors import UserError
 from hsae.interpreters.base import Rows
 from hsae.interpreters.classes import classes
-from hsae.interpreters.held_out import HeldOut
-from hsae.interpreters.registration import Registered, Space, learned, places, plain, register, scores
-from hsae.interpreters.shots import curve, swapped
+from hsae.interpreters.unseen.held_out import HeldOut
+from hsae.interpreters.unseen.registration import Registered, Space, learned, places, plain, register, scores
+from hsae.interpreters.unseen.shots import curve, swapped
 from hsae.seeding import stream
 
 SEEN = np.arange(C) < 8

@@ -9,12 +9,12 @@ from worlds_interpreters import C, make, roles, taxonomy
 
 from hsae.concepts import Concept, Taxonomy
 from hsae.interpreters.base import Rows
-from hsae.interpreters.kin import Tree
-from hsae.interpreters.lexical import overlap
 from hsae.interpreters.open_vocabulary import OpenVocabulary
-from hsae.interpreters.retrieval import answers, find, harmonic, judged, mean
-from hsae.interpreters.texts import quotes
-from hsae.interpreters.zero_shot import Question, by_other, permuted, zero_shot
+from hsae.interpreters.unseen.kin import Tree
+from hsae.interpreters.unseen.lexical import overlap
+from hsae.interpreters.unseen.retrieval import answers, find, harmonic, judged, mean
+from hsae.interpreters.unseen.texts import quotes
+from hsae.interpreters.unseen.zero_shot import Question, by_other, permuted, zero_shot
 from hsae.seeding import numpy_stream, stream
 
 SEEN = ~np.isin(np.arange(C), [5, 8, 11])

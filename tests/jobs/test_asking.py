@@ -14,7 +14,7 @@ from hsae.encyclopedia.queries.cards import at_site, cards
 from hsae.encyclopedia.queries.text import marked, nearest_to_text
 from hsae.errors import ConfigError, UserError
 from hsae.execute import execute
-from hsae.jobs import diff, nearest
+from hsae.jobs import card, diff, nearest
 
 SITES = ("resid_post.0", "resid_post.1")
 
@@ -149,6 +149,8 @@ def test_brackets_are_taken_out_and_say_where_they_stood():
 def test_no_text_is_a_mistake_that_says_what_to_type(said):
     with pytest.raises(ConfigError, match=r"job\.text="):
         nearest.needs(build.compose([*said, "job=nearest", "job.text=null"]))
+    with pytest.raises(ConfigError, match=r"Type job\.concept="):
+        card.needs(build.compose([*said, "job=card", "job.concept=''"]))
 
 
 def test_two_stages_are_compared(said):

@@ -76,6 +76,18 @@ def test_a_missing_earlier_stage_is_named_with_the_command_that_makes_it(compose
         execute(compose("stage=templates"))
 
 
+def test_all_that_is_missing_is_named_in_the_order_in_which_it_is_made(compose):
+    with pytest.raises(MissingInput) as told:
+        execute(compose("stage=adversarial"))
+    commands = [line.strip() for line in str(told.value).splitlines() if line.startswith("  hsae ")]
+    assert [command.rpartition("stage=")[2] for command in commands] == ["raw", "templates", "generated"]
+    assert "these 3" in str(told.value)
+
+
+def test_one_concept_has_no_error_and_no_warning(compose):
+    assert execute(compose("stage=raw", "concepts.n=1")).metrics["median_relative_error"] == "unknown"
+
+
 def test_what_decides_the_content_decides_the_address_and_nothing_else(compose, table):
     where = lambda *overrides: address(compose(*overrides)).fingerprint
     for overrides in (["hardware.batch_tokens=7"], ["seed=5"], ["corpus.tokens=9"]):

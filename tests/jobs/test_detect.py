@@ -69,8 +69,8 @@ def test_only_documents_that_nothing_was_fitted_on_are_read_and_all_else_is_coun
 def test_the_promise_is_judged_beside_its_null(found):
     verdict = found["verdict"]
     assert verdict["threshold"] == found["promised"] == 0.05
-    assert verdict["value"] == found["found"]["fdr"]["known"]["value"]
-    assert verdict["null"] == found["shuffled"]["fdr"]["known"]["value"]
+    assert verdict["value"] == found["found"]["fdr"]["tagged"]["value"]
+    assert verdict["null"] == found["permuted"]["fdr"]["tagged"]["value"]
     assert verdict["outcome"] in ("PASS", "FAIL", "INCONCLUSIVE")
 
 

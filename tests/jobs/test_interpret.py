@@ -12,7 +12,7 @@ from hsae.build import address
 from hsae.concepts.controls import KINDS
 from hsae.errors import ConfigError, MissingInput, UserError
 from hsae.execute import execute
-from hsae.interpreters import judged
+from hsae.interpreters.judging import judged
 from hsae.jobs import interpret
 
 SITES = "layers.sites=[resid_post.0,resid_post.1]"
@@ -82,8 +82,11 @@ def test_only_the_controls_that_are_asked_for_are_made(made):
 
 
 def test_an_untrained_model_that_was_not_read_is_asked_for_with_the_command(made):
-    with pytest.raises(MissingInput, match="hsae job=reread"):
+    with pytest.raises(MissingInput, match="hsae job=reread") as told:
         execute(composed(made, "interpreter=lda", "seed=7"))
+    without = str(told.value).splitlines()[-1].removeprefix("Or do without: ")
+    assert without.startswith("job.controls=[permuted,")
+    assert set(interpret.needs(composed(made, "interpreter=lda", "seed=7", without))) == {"encyclopedia"}
 
 
 def test_what_was_made_of_each_row_is_kept_and_its_means_are_the_scores(made):

@@ -53,6 +53,14 @@ def test_every_token_of_the_text_is_told_in_its_order(outcome):
     assert outcome.metrics["with_a_concept"] == sum(bool(token["concepts"]) for token in told)
 
 
+def test_the_terminal_shows_the_tokens_that_have_a_concept_and_counts_the_others(said, capsys):
+    found = execute(composed(said, "job.top=1"))
+    lines = capsys.readouterr().out.splitlines()
+    tokens, named = found.metrics["tokens"], found.metrics["with_a_concept"]
+    assert sum("(p=" in line for line in lines) == named
+    assert f"  no concept, beyond chance, at {tokens - named} of {tokens} tokens" in lines
+
+
 def test_the_page_holds_the_text_and_fetches_nothing(outcome):
     page = (outcome.folder / "timeline.html").read_text()
     assert "river" in page and not re.search(r"(src|href)=.?(https?:)?//", page)
@@ -68,8 +76,9 @@ def test_another_text_can_be_read_with_what_was_fitted(said, outcome):
 
 
 def test_no_text_is_a_mistake_that_says_what_to_type(said):
-    with pytest.raises(ConfigError, match=r"job\.text="):
-        monitor.needs(composed(said, "job.text=null"))
+    for nothing in ("job.text=null", "job.text= "):
+        with pytest.raises(ConfigError, match=r"job\.text="):
+            monitor.needs(composed(said, nothing))
 
 
 def test_a_text_too_long_for_the_model_is_named(said):

@@ -58,7 +58,9 @@ def test_a_word_is_known_again_by_its_letters_and_a_word_of_another_is_not(outco
 
 
 def test_a_closed_softmax_is_refused_with_the_reason(made):
-    with pytest.raises(UserError, match="by construction.*\n.*interpreter=open_vocabulary"):
+    with pytest.raises(
+        UserError, match="interpreter=lda has no answer .*by construction.*\n.*interpreter=open_vocabulary"
+    ):
         execute(composed(made, "interpreter=lda"))
 
 

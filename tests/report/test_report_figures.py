@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsae.report.categories import ABOVE, categories
+from hsae.concepts.categories import ABOVE, categories
 from hsae.report.markup import data, tag
 from hsae.report.plot import Axis, spread
 from hsae.report.projection import kinship, neighbours, plane

@@ -12,7 +12,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import chdtri, ndtri
+from scipy.special import chdtri, fdtrc, ndtri
 
 from hsae.stats import Interval, cluster_bootstrap
 
@@ -91,6 +91,30 @@ def relative_error(
         upper = np.where((signal > 0) & (lowest > 0), squared * np.exp(np.hypot(stretch, shrink)), np.inf)
     unknown = np.isnan(noise)
     return RelativeError(np.where(unknown, np.nan, squared), np.where(unknown, np.nan, upper))
+
+
+def chance_offset_p(
+    count: Int[np.ndarray, " concept"],
+    mean: Float[np.ndarray, "concept d"],
+    trace: Float[np.ndarray, " concept"],
+    *,
+    effective: float | int,
+) -> Float[np.ndarray, " concept"]:
+    """p that a concept lies as far from the average one if its contexts have nothing in common but chance.
+
+    Then |m - o|^2 over its expectation (see `debiased_square`) is a ratio of two mean squares in
+    k = `effective` directions: F of k and k (n - 1) degrees of freedom. NaN below two contexts. Contexts that
+    share their templates with all others' scatter less about o than T says: p is then too large. Source:
+    Satterthwaite 1946.
+    """
+    noise = _noise(count, trace)
+    known = ~np.isnan(noise)
+    if (concepts := int(known.sum())) < 2:
+        return np.full(len(count), np.nan)
+    offset = mean - mean[known].mean(0, dtype=np.float64).astype(mean.dtype)
+    expected = noise * (1 - 2 / concepts) + noise[known].mean() / concepts
+    ratio = np.einsum("cd,cd->c", offset, offset, dtype=np.float64) / np.where(known, expected, np.nan)
+    return fdtrc(effective, effective * np.maximum(count - 1, 1), ratio)
 
 
 def _noise(

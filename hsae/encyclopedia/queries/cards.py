@@ -4,7 +4,6 @@ What concerns all concepts (prototypes, errors, norms) is computed once for each
 contexts and raw rows of a concept are read from its own shard alone.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hsae import json_file
 from hsae.encyclopedia.contexts_table import ContextTable
 from hsae.encyclopedia.convergence.curve import RelativeError
 from hsae.encyclopedia.convergence.reliability import contexts_for, reliability
@@ -49,7 +49,7 @@ class Site(NamedTuple):
 
 def load(folder: Path) -> list[dict[str, Any]]:
     """The cards in a result folder of `job=card`."""
-    return json.loads((Path(folder) / CARDS).read_text())
+    return json_file.read(Path(folder) / CARDS)
 
 
 def at_site(book: Encyclopedia, name: str, *, shrinkage: float) -> Site:
@@ -219,22 +219,23 @@ def _place(book: Encyclopedia, here: Site, well: _Well) -> dict[str, Any]:
     row, n = well.row, book.count().numpy()
     squared, upper = (float(side[row]) for side in here.error)
     wanted = float(contexts_for(here.error.squared, n, target=TARGET)[row])
-    return {
+    place = {
         "site": here.name,
-        "error": _finite(squared**0.5),
-        "upper": _finite(upper**0.5),
-        "reliability": _finite(float(reliability(np.array([squared]))[0])),
-        "least_reliability": _finite(float(reliability(np.array([upper]))[0])),
-        "contexts_for_reliability": _finite(wanted),
+        "error": squared**0.5,
+        "upper": upper**0.5,
+        "reliability": float(reliability(np.array([squared]))[0]),
+        "least_reliability": float(reliability(np.array([upper]))[0]),
+        "contexts_for_reliability": wanted,
         **_apart(here, well),
         "norms": {
             pooling: {
-                **{name: _finite(float(norm[row])) for name, norm in norms.items()},
-                "typical": _finite(float(np.nanmedian(norms["rms"]))),
+                **{name: float(norm[row]) for name, norm in norms.items()},
+                "typical": float(np.nanmedian(norms["rms"])),
             }
             for pooling, norms in here.norms.items()
         },
     }
+    return json_file.finite(place)
 
 
 def _apart(here: Site, well: _Well) -> dict[str, Any]:
@@ -257,7 +258,3 @@ def _norms(book: Encyclopedia, site: str, pooling: str) -> dict[str, Float[np.nd
     length = book.mean(site, pooling=pooling).double().norm(dim=1).numpy()
     total = np.nan_to_num(book.variance(site, pooling=pooling).double().sum(1).numpy())
     return {"mean": length, "rms": np.sqrt(length**2 + total * (n - 1).clip(min=0) / np.maximum(n, 1))}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

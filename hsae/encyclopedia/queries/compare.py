@@ -5,15 +5,13 @@ Compared are the means of the role fit, of concepts that both know, in two space
 decides. Movement is told in the standardised one, in lengths of the typical concept's vector.
 """
 
-import json
-from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from hsae import json_file
 from hsae.encyclopedia.convergence.curve import debiased_square
 from hsae.encyclopedia.encyclopedia import Encyclopedia
 from hsae.encyclopedia.queries import difference as geometry
@@ -55,7 +53,7 @@ class Matched(NamedTuple):
 
 def load(folder: Path) -> dict[str, Any]:
     """What `compare` found, from a result folder of `job=diff`."""
-    return json.loads((Path(folder) / FOUND).read_text())
+    return json_file.read(Path(folder) / FOUND)
 
 
 def compare(
@@ -81,7 +79,7 @@ def compare(
         name: geometry.difference(*pair, seed=seed, draws=draws) | {"ceiling": _ceiling(a, b, found, scale)}
         for (name, pair), scale in zip(spaces.items(), (None, scales), strict=False)
     }
-    return _finite(
+    return json_file.finite(
         {
             "first": _side(a),
             "second": _side(b),
@@ -335,12 +333,3 @@ def _layers(a: Encyclopedia, b: Encyclopedia, found: Matched) -> dict[str, Any] 
     one, other = of(a, rows[0]), of(b, rows[1])
     table = [[geometry.cka(mine, theirs) for theirs in other] for mine in one]
     return {"first": a.sites, "second": b.sites, "cka": table, "concepts": len(rows[0])}
-
-
-def _finite(found: Any) -> Any:
-    """The same with null for what could not be computed: JSON has no NaN."""
-    if isinstance(found, Mapping):
-        return {name: _finite(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return [_finite(value) for value in found]
-    return None if isinstance(found, float) and not isfinite(found) else found

@@ -11,7 +11,6 @@ significant on it is true if it is among them, else false; on filler everything 
 Intervals resample documents. Source: Benjamini & Hochberg 1995.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -21,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
+from hsae import json_file
 from hsae.encyclopedia.queries.labelled import Labelled, Truth
 from hsae.encyclopedia.queries.monitoring import Monitor, discoveries
 from hsae.encyclopedia.queries.ranking import Ranking
@@ -75,7 +75,7 @@ def _sentences(labelled: Labelled) -> list[Int[np.ndarray, " row"]]:
 
 def load(folder: Path) -> dict[str, Any]:
     """What `job=detect` found."""
-    return json.loads((Path(folder) / TABLE).read_text())
+    return json_file.read(Path(folder) / TABLE)
 
 
 def is_true(concept: Int[np.ndarray, "row rank"], labels: Csr) -> Bool[np.ndarray, "row rank"]:

@@ -65,13 +65,16 @@ class Monitor:
         return Active(concept, score, z.float(), p, discoveries(p, tests=len(self.prototypes), rate=fdr))
 
 
-def fit(prototypes: Prototypes, background: Float[Tensor, "row d"]) -> Monitor:
-    """A monitor whose nulls are the scores of tokens of running text.
+def fit(
+    prototypes: Prototypes, background: Float[Tensor, "row d"], own: Int[Tensor, " row"] | None = None
+) -> Monitor:
+    """A monitor whose nulls are the scores of some tokens, each left out of the null of its `own` concept.
 
-    Which of them are of a concept is not known: p can only be too large.
+    p speaks of tokens like these alone: against running text, most of which names nothing, any word of
+    content seems significant. Where `own` is not known, p can only be too large.
     """
-    own = torch.full((len(background),), -1)
-    return Monitor(prototypes, fit_nulls(prototypes, lambda: [Background(background, own)]))
+    known = torch.full((len(background),), -1) if own is None else own
+    return Monitor(prototypes, fit_nulls(prototypes, lambda: [Background(background, known)]))
 
 
 def load(folder: Path) -> Monitor:

@@ -72,7 +72,7 @@ def average_precision(scores: Float[np.ndarray, " row"], positive: Bool[np.ndarr
 @final
 class ByConcept(NamedTuple):
     """What is known of one concept; `named` counts the tokens that were tagged with it itself. Precision is
-    None where it was never called significant. Intervals are Wilson's, over documents or tokens."""
+    None where it was never called significant. Intervals are Wilson's, as if each document had one token."""
 
     column: int
     positives: int
@@ -109,10 +109,12 @@ def by_concept(
     known = labelled.known
     count = lambda of: np.asarray(of[known].sum(0)).ravel().tolist()
     hits, calls, named = count(truth.labels.multiply(said).tocsr()), count(said), count(truth.own)
-    positive = truth.labels.tocsc()
+    positive, active = truth.labels.tocsc(), said.tocsc()
     found = []
     for at, column in enumerate(ranked.concept.tolist()):
         documents = len(np.unique(labelled.document[positive[:, column].indices]))
+        calling = active[:, column].indices
+        places = len(np.unique(labelled.document[calling[known[calling]]]))
         positives, area = int(ranked.positives[at]), float(ranked.auroc[at])
         hit, called = int(hits[column]), int(calls[column])
         found.append(
@@ -126,9 +128,9 @@ def by_concept(
                 area,
                 *wilson(area * documents, documents),
                 called,
-                *((hit / called, *wilson(hit, called)) if called else (None, None, None)),
+                *((hit / called, *wilson(hit / called * places, places)) if called else (None, None, None)),
                 hit / positives,
-                *wilson(hit, positives),
+                *wilson(hit / positives * documents, documents),
             )
         )
     return found

@@ -8,7 +8,6 @@ all concepts, of the same pooling where the encyclopedia has it:
     span   mean over the tokens of a part in brackets
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple, final
 from jaxtyping import Float
 from torch import Tensor
 
+from hsae import json_file
 from hsae.concepts import Taxonomy
 from hsae.encyclopedia.encyclopedia import Encyclopedia
 from hsae.encyclopedia.queries.neighbours import nearest
@@ -39,7 +39,7 @@ class Marked(NamedTuple):
 
 def load(folder: Path) -> dict[str, Any]:
     """What a result folder of `job=nearest` holds: see `nearest_to_text`."""
-    return json.loads((Path(folder) / NEAREST).read_text())
+    return json_file.read(Path(folder) / NEAREST)
 
 
 def marked(said: str) -> Marked:

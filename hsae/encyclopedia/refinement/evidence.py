@@ -4,9 +4,14 @@ from functools import lru_cache
 from typing import NamedTuple, final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
-from hsae.encyclopedia.convergence.curve import RelativeError, effective_dimensions, relative_error
+from hsae.encyclopedia.convergence.curve import (
+    RelativeError,
+    chance_offset_p,
+    effective_dimensions,
+    relative_error,
+)
 from hsae.encyclopedia.encyclopedia import Encyclopedia, RawRows
 from hsae.encyclopedia.refinement.margins import (
     Margins,
@@ -16,7 +21,7 @@ from hsae.encyclopedia.refinement.margins import (
     nearest_confusers,
 )
 from hsae.encyclopedia.refinement.senses import senses
-from hsae.encyclopedia.refinement.stopping import Evidence, Rule, pseudo_word_p
+from hsae.encyclopedia.refinement.stopping import Evidence, Rule
 from hsae.encyclopedia.whitening import discriminants, whitener
 
 DIRECTIONS = 16
@@ -27,7 +32,8 @@ def evidence(
     book: Encyclopedia, site: str, rule: Rule, *, exhausted: Bool[np.ndarray, " concept"]
 ) -> Evidence:
     """The evidence at one site, from contexts of the roles fit and tune."""
-    seen, error = _seen(book, site), error_of(book, site, level=rule.level)
+    seen, (moments, effective) = _seen(book, site), _moments(book, site)
+    error = relative_error(*moments, effective=effective, centred=True, level=rule.level)
     templates, sources = kinds(book)
     return Evidence(
         count=_read(book),
@@ -36,7 +42,7 @@ def evidence(
         templates=templates,
         sources=sources,
         split=seen.split,
-        null_p=_null_p(book, site, error),
+        null_p=chance_offset_p(*moments, effective=effective),
         exhausted=exhausted,
     )
 
@@ -73,14 +79,15 @@ def confusers_of(book: Encyclopedia, site: str, *, neighbours: int) -> Int[np.nd
 
 def error_of(book: Encyclopedia, site: str, *, level: float) -> RelativeError:
     """Relative error of each concept's mean, squared and centred, with its upper bound."""
-    return relative_error(
-        book.count().numpy(),
-        book.mean(site).numpy(),
-        book.variance(site).double().sum(1).numpy(),
-        effective=effective_dimensions(book.covariance(site).numpy()),
-        centred=True,
-        level=level,
-    )
+    moments, effective = _moments(book, site)
+    return relative_error(*moments, effective=effective, centred=True, level=level)
+
+
+def _moments(book: Encyclopedia, site: str) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], float]:
+    """Count, mean and total variance of each concept's contexts of the role fit, and the directions that
+    contexts scatter in."""
+    moments = book.count().numpy(), book.mean(site).numpy(), book.variance(site).double().sum(1).numpy()
+    return moments, effective_dimensions(book.covariance(site).numpy())
 
 
 def kinds(
@@ -110,17 +117,3 @@ def _whitened(book: Encyclopedia, site: str) -> RawRows:
     freedom = int((book.count() - 1).clamp(min=0).sum())
     w = whitener(book.covariance(site).numpy(), freedom=freedom).astype(np.float32)
     return rows._replace(x=rows.x @ w)
-
-
-def _null_p(book: Encyclopedia, site: str, error: RelativeError) -> Float[np.ndarray, " concept"]:
-    """How likely a word without a meaning is to be as reliable, a single context of each."""
-    if (controls := book.controls) is None:
-        return np.full(len(book.taxonomy), np.nan)
-    words = _single(controls, error_of(controls, site, level=0.95))
-    pseudo = np.array([concept.id.startswith("control:pseudo_word") for concept in controls.taxonomy])
-    return pseudo_word_p(_single(book, error), words[pseudo & ~np.isnan(words)])
-
-
-def _single(book: Encyclopedia, error: RelativeError) -> Float[np.ndarray, " concept"]:
-    """Reliability of a single context: 1 / (1 + n e^2)."""
-    return 1 / (1 + book.count().numpy() * error.squared)

@@ -5,11 +5,14 @@ let one concept in four through by luck, so each look spends an equal part of al
 
     converged    error bound <= 1/3 (reliability >= .9), every confuser beaten, contexts of several kinds
     ambiguous    else, if two senses explain its contexts better than one
-    dead         else, if after 32 contexts it is no more reliable than words without a meaning
+    dead         else, if after 32 contexts nothing that they have in common is seen beyond chance
     budget       else, if it has had all looks, or there are no more contexts
     active       else: worth its next batch
 
 All evidence comes from contexts of the roles fit and tune; test is for judging what was stopped.
+
+Pseudo-words are no measure of death: a rare string of letters moves a model further, and more evenly, than a
+common word of many uses, so that all but a few real concepts would lie below them.
 """
 
 from collections.abc import Sequence
@@ -35,7 +38,7 @@ class Rule(NamedTuple):
     hopeless_after: int = 32
     """Contexts before a concept may be called dead."""
     hopeless_p: float = 0.05
-    """Above it, pseudo-words are as reliable."""
+    """Above it, chance is as likely to set a concept apart as its contexts are."""
 
     @property
     def level(self) -> float:
@@ -57,7 +60,7 @@ class Evidence(NamedTuple):
     split: Bool[np.ndarray, " concept"]
     """Two senses explain its reservoir better than one."""
     null_p: Float[np.ndarray, " concept"]
-    """That a word without a meaning is as reliable: see `pseudo_word_p`; NaN where there is no null."""
+    """That contexts with nothing in common lie as far from the average concept; NaN where unknown."""
     exhausted: Bool[np.ndarray, " concept"]
     """No maker has another context for it."""
 
@@ -145,7 +148,7 @@ def _reason(
             return f"after {n} contexts: two senses explain them better than one"
         case "dead":
             return (
-                f"after {n} contexts: no more reliable than words without a meaning "
+                f"after {n} contexts: what they have in common does not set it apart from the average one "
                 f"(p = {evidence.null_p[row]:.2f})"
             )
         case "budget" if n >= rule.looks[-1]:
@@ -155,17 +158,3 @@ def _reason(
     if n < rule.looks[0]:
         return f"{n} contexts, first judged at {rule.looks[0]}"
     return f"after {n} contexts: {lacking}"
-
-
-def pseudo_word_p(
-    value: Float[np.ndarray, " concept"], null: Float[np.ndarray, " word"]
-) -> Float[np.ndarray, " concept"]:
-    """p = (1 + words at least as reliable) / (1 + words) per concept: `stats.permutation_p`, for all at once.
-
-    `value` and `null` are reliabilities of concepts and of pseudo-words, at the same number of contexts
-    (1 / (1 + n e^2) is a single context's). NaN where there are no pseudo-words: then nothing is called dead.
-    """
-    if not len(null):
-        return np.full(len(value), np.nan)
-    least = np.searchsorted(np.sort(null), value, side="left")
-    return np.where(np.isnan(value), np.nan, (1 + len(null) - least) / (1 + len(null)))

@@ -11,7 +11,7 @@ from hsae.concepts import Taxonomy
 from hsae.encyclopedia import Encyclopedia
 from hsae.encyclopedia.sampled import sampled_of
 from hsae.interpreters.base import Rows
-from hsae.interpreters.controls import trigrams
+from hsae.interpreters.judging.controls import trigrams
 
 
 @final

@@ -10,11 +10,34 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64, Shaped
 
-from hsae.interpreters.crossed import crossed, macro
-from hsae.interpreters.held_out import HeldOut
-from hsae.interpreters.registration import Named
-from hsae.interpreters.retrieval import of_concepts
+from hsae.errors import UserError
+from hsae.interpreters.judging.crossed import crossed, macro
+from hsae.interpreters.unseen.held_out import HeldOut
+from hsae.interpreters.unseen.registration import Named
+from hsae.interpreters.unseen.retrieval import of_concepts
+from hsae.seeding import numpy_stream
 from hsae.stats import Interval, cluster_mean
+
+
+def with_contexts(
+    split: HeldOut, concept: Int64[np.ndarray, " row"], *, most: int
+) -> Bool[np.ndarray, " concept"]:
+    """The judged concepts with at least `most` rows to be registered by. Raises UserError where none has."""
+    rows = np.bincount(concept, minlength=len(split.seen))
+    enough = split.judged & (rows >= most)
+    if not enough.any():
+        raise UserError(
+            f"none of {int(split.judged.sum()):,} held-out concepts has {most} raw rows of the role fit; the "
+            f"most is {int(rows[split.judged].max(initial=0))}.\n"
+            f"Keep more (encyclopedia.sample={most}) in a stage that has them, or ask for less: job.shots"
+        )
+    return enough
+
+
+def drawn(concepts: Bool[np.ndarray, " concept"], n: int, *, seed: int) -> Bool[np.ndarray, " concept"]:
+    """At most n of them."""
+    kept = numpy_stream(seed, "seen concepts asked for").permutation(np.flatnonzero(concepts))[:n]
+    return np.isin(np.arange(len(concepts)), kept)
 
 
 def curve(

@@ -6,7 +6,7 @@ neither seen nor judged: the root of a subtree, whose parent is seen, or a conce
 Such concepts are the border; they may still be named as an answer.
 """
 
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Bool, Int, Int64
@@ -43,6 +43,23 @@ class HeldOut(NamedTuple):
     group: Int64[np.ndarray, " concept"]
     """Numbers from 0, -1 above `depth`."""
     depth: int
+
+    def told(self, taxonomy: Taxonomy) -> dict[str, Any]:
+        """Sizes of the split and the ids of what is judged, ready for JSON, for whoever doubts it."""
+        sizes = np.bincount(self.group[self.group >= 0])
+        return {
+            "depth": self.depth,
+            "concepts": len(taxonomy),
+            "seen": int(self.seen.sum()),
+            "judged": int(self.judged.sum()),
+            "border": int(self.border.sum()),
+            "held_out_share": float((~self.seen).mean()),
+            "groups": len(sizes),
+            "groups_held_out": len(np.unique(self.group[~self.seen])),
+            "largest_group": int(sizes.max()),
+            "median_group": float(np.median(sizes)),
+            "judged_ids": [one.id for one, asked in zip(taxonomy, self.judged, strict=True) if asked],
+        }
 
 
 def kinship(taxonomy: Taxonomy) -> Kinship:

@@ -6,7 +6,6 @@ rule or an interpreter by the roles fit and tune has looked at rows that are jud
 role test are judged once by job=interpret: k-fold uses more rows, and a sceptic prefers the other.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
@@ -15,9 +14,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, Shaped
 
+from hsae import json_file
 from hsae.errors import UserError
 from hsae.interpreters.base import BATCH, Interpreter, Rows
-from hsae.interpreters.crossed import crossed, macro
+from hsae.interpreters.judging.crossed import crossed, macro
 from hsae.seeding import numpy_stream
 from hsae.stats import holm
 
@@ -132,4 +132,4 @@ def summary(
 
 def load(folder: Path) -> dict[str, Any]:
     """What `job=crossvalidate` found: accuracies over all folds, comparisons, and a table of folds."""
-    return json.loads((Path(folder) / FILE).read_text())
+    return json_file.read(Path(folder) / FILE)

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 
-from hsae.interpreters import open_vocabulary, retrieval
+from hsae.interpreters import open_vocabulary
 from hsae.interpreters.base import Rows
 from hsae.interpreters.classes import classes
-from hsae.interpreters.kin import Tree
-from hsae.interpreters.lexical import overlap
 from hsae.interpreters.open_vocabulary import OpenVocabulary
-from hsae.interpreters.retrieval import Found, answers, find, harmonic, judged, mean
+from hsae.interpreters.unseen import retrieval
+from hsae.interpreters.unseen.kin import Tree
+from hsae.interpreters.unseen.lexical import overlap
+from hsae.interpreters.unseen.retrieval import Found, answers, find, harmonic, judged, mean
 from hsae.seeding import stream
 from hsae.stats import permutation_p
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from hsae.concepts import Taxonomy
 from hsae.interpreters import lda
-from hsae.interpreters.assessment import interval
 from hsae.interpreters.base import Rows
 from hsae.interpreters.calibration import assess
 from hsae.interpreters.classes import classes
+from hsae.interpreters.judging.assessment import interval
 
 
 def matrix(
@@ -31,7 +31,7 @@ def matrix(
             asked = others.chosen(fitted.seen[others.concept])
             if len(asked.concept):
                 correct = assess(fitted, asked).correct
-                accuracy = interval(correct, asked.concept.numpy(), seed=seed)
+                accuracy = interval(correct, asked.concept.numpy(), asked.template.numpy(), seed=seed)
                 lines.append({"fit": learned, "test": read, "n": len(correct), **accuracy})
     return lines, poor
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from hsae.concepts.controls import kind_of
 from hsae.encyclopedia import Encyclopedia
-from hsae.interpreters.assessment import interval
 from hsae.interpreters.base import BATCH, Interpreter, Rows
 from hsae.interpreters.calibration import top_probability
+from hsae.interpreters.judging.assessment import interval
 from hsae.interpreters.roles import rows_of
 from hsae.seeding import stream
 from hsae.stats import wilson
@@ -67,7 +67,7 @@ def alarms(found: Mapping[str, Any]) -> list[str]:
     leave."""
     return [
         f"{kind} is taken for a concept: mean confidence {line['confidence']['value']:.3g}, above that of "
-        f"permuted labels; {line['value']:.0%} of it is as sure as 95 % of test rows"
+        f"permuted labels; on {100 * line['value']:.0f} % of it the answer is as sure as on 95 % of test rows"
         for kind, line in found["kinds"].items()
         if kind in MEANINGLESS and line["surer_than_null"]
     ]

@@ -22,10 +22,10 @@ from hsae.encyclopedia.rereading import EMBED, EMBEDDING, UNTRAINED, Rereading
 from hsae.encyclopedia.sampled import sampled_of
 from hsae.errors import UserError
 from hsae.interpreters import nearest_mean
-from hsae.interpreters.assessment import interval
 from hsae.interpreters.base import Interpreter
 from hsae.interpreters.calibration import Assessment, assess, fit_temperature
-from hsae.interpreters.conformal import halves
+from hsae.interpreters.judging.assessment import interval
+from hsae.interpreters.judging.conformal import halves
 from hsae.interpreters.roles import Reading, Roles, side_by_side
 from hsae.seeding import stream
 
@@ -44,13 +44,14 @@ class Control(NamedTuple):
     """Why the one that was asked for could not be fitted, and the nearest mean was taken."""
 
     def line(self, real: Assessment, roles: Roles, *, seed: int) -> dict[str, Any]:
-        """Accuracy, and by how much the real one is better on the same rows, both over concepts."""
-        owner = roles.test.concept.numpy()
+        """Accuracy, and by how much the real one is better on the same rows, both over concepts
+        and templates."""
+        of = roles.test.concept.numpy(), roles.test.template.numpy()
         gain = real.correct.astype(np.float64) - self.found.correct
         return {
-            **interval(self.found.correct, owner, seed=seed),
-            "gain": interval(gain, owner, seed=seed),
-            "confidence": interval(self.found.confidence, owner, seed=seed),
+            **interval(self.found.correct, *of, seed=seed),
+            "gain": interval(gain, *of, seed=seed),
+            "confidence": interval(self.found.confidence, *of, seed=seed),
             "by": self.by,
             "refused": self.refused,
         }

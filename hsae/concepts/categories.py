@@ -4,7 +4,8 @@ legend.
 
 from collections.abc import Sequence
 
-from hsae.report.plot import COLOURS
+MOST = 8
+"""Categories that count: as many as a legend has colours."""
 
 ABOVE = -1
 """Of a concept that stands above all categories."""
@@ -19,7 +20,7 @@ def categories(parents: Sequence[int]) -> list[int]:
 
     Starting from the roots, the largest category is split into its children again and again. Of all these
     cuts the one is kept under which two concepts drawn at random most often have different colours, the
-    first one a colour at all: the sum of s (1 - s) over the shares s of the COLOURS largest categories.
+    first one a colour at all: the sum of s (1 - s) over the shares s of the MOST largest categories.
     """
     children: list[list[int]] = [[] for _ in parents]
     for row, parent in enumerate(parents):
@@ -28,7 +29,7 @@ def categories(parents: Sequence[int]) -> list[int]:
     size = _sizes(parents)
     cut = [row for row, parent in enumerate(parents) if parent < 0]
     best, told = cut, _tells_apart(cut, size, len(parents))
-    for _ in range(4 * COLOURS):
+    for _ in range(4 * MOST):
         widest = max((row for row in cut if children[row]), key=lambda row: size[row], default=None)
         if widest is None:
             break
@@ -49,7 +50,7 @@ def _sizes(parents: Sequence[int]) -> list[int]:
 
 def _tells_apart(cut: Sequence[int], size: Sequence[int], total: int) -> float:
     shares = sorted((size[row] / total for row in cut if size[row] >= FEWEST), reverse=True)
-    return sum((share * (1 - share) for share in shares[:COLOURS]), start=0.0)
+    return sum((share * (1 - share) for share in shares[:MOST]), start=0.0)
 
 
 def _nearest(parents: Sequence[int], chosen: set[int]) -> list[int]:

@@ -6,7 +6,6 @@ concept counts alike; intervals resample concepts, and beside them whole groups 
 the honest unit for concepts of another kind.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -16,8 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from torch import Tensor
 
+from hsae import json_file
 from hsae.interpreters.base import BATCH, Interpreter
-from hsae.interpreters.kin import Tree
+from hsae.interpreters.unseen.kin import Tree
 from hsae.seeding import numpy_stream, stream
 from hsae.stats import Interval, cluster_bootstrap, cluster_mean, cluster_sums
 
@@ -53,7 +53,7 @@ class Found(NamedTuple):
 
 @torch.no_grad()
 def find(
-    scores: Iterable[Float[Tensor, "batch concept"]],
+    scores: Iterable[Float[Tensor, "_batch concept"]],
     concept: Int64[Tensor, " row"],
     *,
     among: Bool[np.ndarray, " concept"] | None = None,
@@ -77,7 +77,7 @@ def find(
 
 def answers(
     interpreter: Interpreter, x: Float[Tensor, "row *site d"], *, batch: int = BATCH
-) -> Iterable[Float[Tensor, "batch concept"]]:
+) -> Iterable[Float[Tensor, "_batch concept"]]:
     """log p(concept | x), a batch at a time."""
     return (interpreter.log_posterior(part) for part in x.split(batch))
 
@@ -215,4 +215,4 @@ def _h(totals: np.ndarray) -> np.ndarray:
 
 def load(folder: Path) -> dict[str, Any]:
     """What `job=retrieve` found: the split, zero-shot retrieval beside its nulls, the curve of n shots."""
-    return json.loads((Path(folder) / FILE).read_text())
+    return json_file.read(Path(folder) / FILE)
