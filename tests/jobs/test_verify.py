@@ -126,5 +126,5 @@ def test_whoever_needs_a_damaged_shard_is_told_of_the_repair(world):
             artifact.read(shards[0].parent).verify()
     shards[1].write_bytes(sound)
     (shards[0].parent / "store.json").unlink()  # which no repair brings back
-    with pytest.raises(UserError, match=r"store.json is missing.\nRun the command that made it again"):
+    with pytest.raises(UserError, match=r"store.json is missing.\nMake it again:"):
         artifact.read(shards[0].parent)
