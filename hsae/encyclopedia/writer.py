@@ -1,7 +1,7 @@
 """Writes a stage of an encyclopedia, block after block, on top of an earlier one; survives kill -9."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -62,8 +62,8 @@ def write(
     """Add the contexts to what `earlier` knows and write the sum to `folder`, going on behind what is safe
     there.
 
-    Yields the number of concepts that are done, block by block; while the model reads one, a thread writes
-    the one before. Raises `UserError` for an earlier stage of another model, of other concepts or without one
+    Yields the number of concepts that are done, block by block; while a GPU reads one, a thread writes the
+    one before. Raises `UserError` for an earlier stage of another model, of other concepts or without one
     of the sites.
     """
     lm.check_sites(reading.sites)
@@ -75,6 +75,8 @@ def write(
     journal.trust("shard")
     safe = len(journal.lines)
     with ThreadPoolExecutor(1, "shards") as pool:
+        # on a CPU the thread would take from the model what it gives: 4.1 s against 3.6 for 5,000 synsets
+        begin = pool.submit if lm.device.type == "cuda" else _at_once
         last: Future[int] | None = None
         for number, held in enumerate(in_blocks(contexts, taxonomy.index, block=block)):
             if number < safe:
@@ -84,12 +86,17 @@ def write(
             read = _read(lm, held, rows, reading=reading, known=known)
             if last is not None:
                 yield last.result()
-            last = pool.submit(
-                _keep, journal, folder / f"shard-{number:05d}.h5", taxonomy, read, reading, stage
-            )
+            last = begin(_keep, journal, folder / f"shard-{number:05d}.h5", taxonomy, read, reading, stage)
         if last is not None:
             yield last.result()
     finish(folder, lm, taxonomy, journal.lines, reading=reading, stage=stage, block=block, earlier=earlier)
+
+
+def _at_once(work: Callable[..., int], *given: Any) -> "Future[int]":
+    """The result of what was asked for, as if a thread had done it."""
+    done: Future[int] = Future()
+    done.set_result(work(*given))
+    return done
 
 
 @final

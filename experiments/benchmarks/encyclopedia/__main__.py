@@ -56,6 +56,11 @@ def _on_cpu(asked: Any, scratch: Path) -> Iterator[Task]:
     tiny = cache(subject.tiny)
     yield Task("raw", "tiny", lambda: raw.measure(tiny(), synsets(FEW), rounds, scratch=scratch))
     yield Task("raw", "tiny", lambda: raw.whole(tiny(), synsets(MANY), 180, scratch=scratch))
+    # statistics weigh as much as a small model's pass; beside a larger one it shows what they cost
+    larger = cache(lambda: subject.of_shape("gpt2-small", device="cpu", dtype="float32", batch_tokens=2048))
+    yield Task(
+        "raw", "gpt2-small", lambda: raw.measure(larger(), synsets(150), min(rounds, 3), scratch=scratch)
+    )
     yield Task("memory", "tiny", lambda: memory.measure(synsets(FEW), synsets(MANY), scratch=scratch))
     yield Task("bytes", "tiny", lambda: sizes.measure(tiny(), synsets(SOME), scratch=scratch))
     yield Task("monitor", "tiny", lambda: monitor.measure(worlds.tiny(rows=1 << 12), rounds))
