@@ -375,10 +375,10 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def write_uncertain(encyclopedia: Encyclopedia, path: Path) -> None:
+def write_uncertain(encyclopedia: Encyclopedia, taxonomy: Taxonomy, path: Path) -> None:
     """The concepts by the relative error of their mean at their worst site, unknown ones first.
 
-    A line holds rank, id, name, n, and the error at each site (null where fewer than two contexts leave it
+    `taxonomy` is the encyclopedia's, which whoever has just written it holds already. A line holds rank, id, name, n, and the error at each site (null where fewer than two contexts leave it
     unknown).
     """
     errors = encyclopedia.relative_errors(encyclopedia.sites)
@@ -386,12 +386,7 @@ def write_uncertain(encyclopedia: Encyclopedia, path: Path) -> None:
     count, each = encyclopedia.count().tolist(), errors.numpy()
     with whole(path) as draft, draft.open("w") as stream:
         for rank, row in enumerate(np.argsort(-worst, kind="stable").tolist()):
-            stream.write(_line(encyclopedia, rank, row, count[row], each[row].tolist()))
-
-
-def _line(encyclopedia: Encyclopedia, rank: int, row: int, n: int, errors: Sequence[float]) -> str:
-    concept = encyclopedia.taxonomy.concepts[row]
-    known = {
-        site: round(e, 6) if e == e else None for site, e in zip(encyclopedia.sites, errors, strict=True)
-    }
-    return json.dumps({"rank": rank, "id": concept.id, "name": concept.name, "n": n, "error": known}) + "\n"
+            concept, known = taxonomy.concepts[row], zip(encyclopedia.sites, each[row].tolist(), strict=True)
+            error = {site: round(e, 6) if e == e else None for site, e in known}
+            line = {"rank": rank, "id": concept.id, "name": concept.name, "n": count[row], "error": error}
+            stream.write(json.dumps(line) + "\n")

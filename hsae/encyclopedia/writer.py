@@ -238,7 +238,7 @@ def write_index(folder: Path, taxonomy: Taxonomy, index: Mapping[str, Any]) -> N
     write_taxonomy(taxonomy, folder / CONCEPTS)
     with whole(folder / INDEX) as draft:
         draft.write_text(json.dumps(index, indent=1) + "\n")
-    write_uncertain(Encyclopedia(folder), folder / "uncertain.jsonl")
+    write_uncertain(Encyclopedia(folder), taxonomy, folder / "uncertain.jsonl")
 
 
 def check_earlier(earlier: Encyclopedia, lm: LM, taxonomy: Taxonomy, reading: Reading) -> None:
