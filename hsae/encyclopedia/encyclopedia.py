@@ -378,8 +378,8 @@ def _frozen(value: Any) -> Any:
 def write_uncertain(encyclopedia: Encyclopedia, taxonomy: Taxonomy, path: Path) -> None:
     """The concepts by the relative error of their mean at their worst site, unknown ones first.
 
-    `taxonomy` is the encyclopedia's, which whoever has just written it holds already. A line holds rank, id, name, n, and the error at each site (null where fewer than two contexts leave it
-    unknown).
+    `taxonomy` is the encyclopedia's, which whoever has just written it holds already. A line holds rank, id,
+    name, n, and the error at each site (null where fewer than two contexts leave it unknown).
     """
     errors = encyclopedia.relative_errors(encyclopedia.sites)
     worst = errors.nan_to_num(nan=torch.inf).amax(1).numpy()
