@@ -13,7 +13,7 @@ from hsae.report.numbers import number
 from hsae.report.page import Section, figure
 from hsae.report.provenance import link, made_by
 from hsae.report.read import Material, json_of
-from hsae.report.refinement import refinement_sections
+from hsae.report.refinement import racing, refinement_sections
 from hsae.report.verdicts import Claim
 
 
@@ -73,9 +73,10 @@ def _interpreter_sections(material: Material) -> list[Section]:
     )
     made = made_by(material.of_kind("interpreter"))
     bodies = [tag("p", _split(scores), " ", link) for link, scores in _by_split(material)]
-    if material.interpretations:
-        bodies.append(figure(interpreters.table(material.interpretations), made))
-        best = max(material.interpretations, key=lambda one: len(one.scores["matrix"]))
+    apart = racing(material)
+    if shown := [one for one in material.interpretations if one.source not in apart]:
+        bodies.append(figure(interpreters.table(shown), made))
+        best = max(shown, key=lambda one: len(one.scores["matrix"]))
         if best.scores["matrix"]:
             caption = "Accuracy of shrinkage LDA fitted on one source of contexts (rows), asked on another."
             bodies.append(figure(interpreters.matrix(best.scores["matrix"]), caption))

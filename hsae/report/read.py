@@ -39,10 +39,20 @@ class Material:
 
     @cached_property
     def encyclopedias(self) -> list[Artifact]:
-        """Those that no later stage among the results has added to."""
+        """Those that no later stage among the results has added to; of several that set out from the same
+        one, as policies in a race do, that with most contexts."""
         books = self.of_kind("encyclopedia")
-        earlier = {said["fingerprint"] for book in books for said in book.manifest["inputs"].values()}
-        return [book for book in books if book.fingerprint not in earlier]
+        inputs = {book.fingerprint: [*book.manifest["inputs"].values()] for book in books}
+        earlier = {said["fingerprint"] for each in inputs.values() for said in each}
+        found: dict[str, Artifact] = {}
+        for book in books:
+            if book.fingerprint not in earlier:
+                before = inputs[book.fingerprint]
+                start = before[0]["fingerprint"] if before else book.fingerprint
+                most = found.setdefault(start, book)
+                if float(book.metrics.get("contexts", 0)) > float(most.metrics.get("contexts", 0)):
+                    found[start] = book
+        return [*found.values()]
 
     def of_kind(self, kind: str) -> list[Artifact]:
         return [one for one in self.artifacts if one.kind == kind]

@@ -28,12 +28,17 @@ class Asked(NamedTuple):
     """Fingerprint of the encyclopedia whose held-out contexts it read."""
 
 
+def racing(material: Material) -> set[Markup]:
+    """The sources of the results that stand in a race of policies, which has a table of its own."""
+    return {one.said.source for arms in _races(list(_asked(material))).values() for one in arms}
+
+
 def refinement_sections(material: Material, *, seed: int) -> list[Section]:
     """None of those for which nothing was run."""
     asked = list(_asked(material))
     races = _races(asked)
-    racing = {id(one) for arms in races.values() for one in arms}
-    plain = [one for one in asked if id(one) not in racing]
+    raced = {id(one) for arms in races.values() for one in arms}
+    plain = [one for one in asked if id(one) not in raced]
     found = (_stage_section(plain), _race_section(races, asked, seed=seed), _calibration_section(plain))
     return [section for section in found if section is not None]
 

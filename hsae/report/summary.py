@@ -11,7 +11,7 @@ from hsae.report.read import Material
 
 def lede(material: Material) -> str:
     """One sentence for each thing that was done; nothing is said of what was not."""
-    said = [*_books(material), *_saes(material), *_evaluations(material)]
+    said = dict.fromkeys([*_books(material), *_saes(material), *_evaluations(material)])
     return (
         " ".join(said)
         or "None of these results is one that a report can show; how they were made stands below."
